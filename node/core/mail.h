@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_MAIL_H
+#define COVEY_CORE_MAIL_H
+
+/* What one shard tells another. A shard collects mail for each other shard in a bag during its turn; at the
+ * end of the turn the I/O layer (or the simulator) carries every bag that is not empty to its destination,
+ * which works it off with shard_on_mail() and frees it. Bags from one shard to another arrive in the order in
+ * which they were sent. */
+
+#include "proto/mqtt/msg.h"
+
+struct shard;
+struct pending;
+struct route;
+
+enum mail_kind {
+    MAIL_PUBLISH,  /* msg (a ref), pending (may be NULL): match it at yours; answer MAIL_RESOLVED when pending
+                    */
+    MAIL_SHARED,   /* as MAIL_PUBLISH, for the member number `pick` of the shared group `route` */
+    MAIL_RESOLVED, /* pending: yours; code */
+    MAIL_CALL,     /* fn(shard, arg) */
+};
+
+struct mail {
+    enum mail_kind kind;
+    uint32_t pick;
+    struct msg *msg;
+    struct pending *pending;
+    union {
+        struct route *route;
+        uint64_t code;
+        void (*fn)(struct shard *sh, void *arg);
+    } u;
+    void *arg;
+};
+
+struct mailbag {
+    struct mailbag *next; /* for the carrier's queue */
+    uint32_t from;        /* number of the sending shard */
+    uint32_t n;
+    uint32_t cap;
+    struct mail items[];
+};
+
+#endif

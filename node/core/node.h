@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_NODE_H
+#define COVEY_CORE_NODE_H
+
+/* What all shards of a node share: names, the route table, the retained messages' reader, totals. Everything
+ * here is read-only while shards run, or made for concurrent use. */
+
+#include "node/core/settings.h"
+#include "node/core/shard.h"
+#include "proto/base/log.h"
+#include "storage/store.h"
+
+struct node_conf {
+    const char *name;     /* "covey@127.0.0.1" */
+    const char *version;  /* "0.1.0" */
+    uint32_t shards;      /* 1..NODE_SHARDS_MAX */
+    uint64_t seed;        /* of hashes and random choices */
+    uint8_t home_key[16]; /* of the hash that finds a client id's home */
+    uint64_t boot_wall_ms;
+    const struct settings *settings; /* the node's own defaults */
+    struct store *store;
+    struct log_sink *log;
+    /* Frees p when no shard can still see it (RCU); NULL: at once, for single-threaded use. */
+    void (*defer_free)(void *p);
+};
+
+enum { NODE_SHARDS_MAX = 64 };
+
+/* conf and what it points at outlive the node. Makes the shards too. */
+MUST_USE enum err node_new(struct node **out, const struct node_conf *conf);
+void node_free(struct node *n);
+/* Reads sessions and subscriptions (not messages) from the store into the shards. Before the workers start.
+ */
+MUST_USE enum err node_load(struct node *n);
+
+const struct node_conf *node_conf(const struct node *n);
+struct shard *node_shard(struct node *n, uint32_t number);
+/* The shard that a client id lives on. Any thread. */
+uint32_t node_home(const struct node *n, struct bytes client_id);
+/* The owner of a client id is looked up, never assumed: here it is always a shard of this node. */
+
+#endif

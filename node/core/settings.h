@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_SETTINGS_H
+#define COVEY_CORE_SETTINGS_H
+
+/* What the cores know of the configuration: plain values, already checked. One `struct settings` per listener
+ * (its own limits over the node's), read-only while the node runs and outliving every connection that points
+ * at it. */
+
+#include "proto/base/bytes.h"
+
+enum share_strategy {
+    SHARE_ROUND_ROBIN,
+    SHARE_RANDOM,
+    SHARE_STICKY,
+    SHARE_HASH_CLIENTID,
+    SHARE_HASH_TOPIC,
+    SHARE_LOCAL,
+};
+
+enum { SECONDS_FOREVER = UINT32_MAX };
+
+struct settings {
+    const char *listener; /* "tcp:default" */
+    bool anonymous_allowed;
+    uint32_t packet_size_max; /* bytes after which a packet is refused, fixed header included */
+    uint16_t client_id_bytes_max;
+    uint16_t topic_levels_max; /* 0: no limit */
+    uint8_t qos_max;
+    uint16_t topic_alias_max; /* what a client may use towards us */
+    bool retain_available;
+    bool wildcard_available;
+    bool shared_available;
+    bool ignore_loop_deliver; /* every subscription acts as if it had No Local */
+    bool upgrade_qos;         /* deliver at the granted QoS even if published lower */
+    bool queue_qos0;          /* keep QoS 0 for offline sessions, in memory */
+    enum share_strategy share_strategy;
+    uint32_t idle_timeout_ms;          /* for the CONNECT to come */
+    uint16_t inflight_max;             /* towards a client; its Receive Maximum may be lower */
+    uint16_t receive_max;              /* unacknowledged QoS 1 and 2 from a client */
+    uint32_t await_rel_timeout_s;      /* 0: never */
+    uint32_t session_expiry_default_s; /* of 3.x sessions without Clean Session */
+    uint32_t session_expiry_max_s;
+    uint32_t queue_len_max;        /* messages waiting for one session; 0: no limit */
+    uint64_t queue_bytes_max;      /* 0: no limit */
+    uint32_t subscriptions_max;    /* of one session; 0: no limit */
+    uint32_t keep_alive_percent;   /* 150: half as long again [MQTT-3.1.2-22] */
+    uint16_t server_keep_alive_s;  /* 0: the client's own */
+    uint32_t outbuf_bytes_max;     /* waiting for one slow reader before QoS 0 is dropped */
+    const char *response_info;     /* "" : none */
+    uint32_t retained_payload_max; /* 0: no limit */
+    uint64_t retained_count_max;   /* 0: no limit */
+    uint32_t retained_expiry_s;    /* 0: never */
+};
+
+#endif
