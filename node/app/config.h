@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_APP_CONFIG_H
+#define COVEY_APP_CONFIG_H
+
+/* The configuration of one node: plain structs that the rest of the program reads, and where each value came
+ * from. One table (config_keys.h) says which keys there are; a value is the table's default, replaced by what
+ * the YAML file says, replaced by what the environment says. A loaded configuration is complete, checked and
+ * never changes; a reload makes another one.
+ *
+ * Numbers are uint64_t within the bounds of their key, durations are milliseconds, sizes are bytes. A limit
+ * that is not set is CONFIG_INFINITY, so `n < limit` needs no special case. Strings are never NULL ("" is
+ * unset) and live as long as the configuration. Values that follow from others ("auto" in the file) are
+ * already worked out. Relative paths in a file are taken from the folder of the file. */
+
+#include "proto/base/err.h"
+#include "proto/base/log.h"
+#include "storage/store.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_INFINITY UINT64_MAX
+
+enum config_listener_kind { LISTENER_TCP, LISTENER_SSL, LISTENER_WS, LISTENER_WSS };
+enum config_auto { CONFIG_NO, CONFIG_YES, CONFIG_AUTO };
+enum config_strategy {
+    STRATEGY_RANDOM,
+    STRATEGY_ROUND_ROBIN,
+    STRATEGY_STICKY,
+    STRATEGY_HASH_CLIENTID,
+    STRATEGY_HASH_TOPIC,
+    STRATEGY_LOCAL,
+};
+enum config_verify { VERIFY_NONE, VERIFY_PEER };
+enum config_log_to { LOG_TO_AUTO, LOG_TO_STDERR, LOG_TO_FILE }; /* auto: a file for a daemon only */
+enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/* Bits of config_ssl.versions. */
+#define CONFIG_TLSV1_2 1u
+#define CONFIG_TLSV1_3 2u
+
+struct config_list {
+    const char *const *v;
+    size_t n;
+};
+
+/* An address to bind: always an IP address, nothing is left to resolve. */
+struct config_addr {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6; /* "[::]:1883" takes IPv4 too: bind it without IPV6_V6ONLY */
+    } u;
+    socklen_t len;
+};
+
+struct config_node {
+    const char *name;
+    const char *data_dir; /* absolute; may not exist yet */
+    uint64_t workers;     /* 1.. */
+    const char *ctl_socket;
+    const char *pid_file;
+    uint64_t shutdown_timeout_ms;
+};
+
+struct config_mqtt {
+    uint64_t max_packet_size;
+    uint64_t max_clientid_len;
+    uint64_t max_topic_levels;
+    uint64_t max_qos_allowed;
+    uint64_t max_topic_alias;          /* that a client may use; 0: none */
+    uint64_t max_topic_alias_outbound; /* that the broker uses towards a client that lets it; 0: none */
+    bool retain_available;
+    bool wildcard_subscription;
+    bool shared_subscription;
+    enum config_strategy shared_subscription_strategy;
+    bool ignore_loop_deliver;
+    enum config_auto allow_anonymous;
+    uint64_t idle_timeout_ms; /* from accept to a whole CONNECT */
+    uint64_t max_inflight;    /* unacknowledged QoS 1 and 2 messages towards a client */
+    uint64_t receive_maximum; /* the same from a client, announced in CONNACK */
+    uint64_t max_awaiting_rel;
+    uint64_t await_rel_timeout_ms;
+    uint64_t session_expiry_interval_ms;     /* of MQTT 3.x sessions with clean session 0 */
+    uint64_t max_session_expiry_interval_ms; /* of all sessions */
+    uint64_t max_mqueue_len;
+    uint64_t max_mqueue_bytes;
+    bool mqueue_store_qos0;
+    uint64_t max_subscriptions;
+    bool upgrade_qos;
+    double keepalive_multiplier;
+    uint64_t server_keepalive_ms; /* 0: what the client asks for; else whole seconds up to 65535 */
+    const char *response_information;
+    uint64_t max_outbuf; /* bytes waiting for the socket of one client that reads slowly */
+};
+
+struct config_retainer {
+    bool enable;
+    uint64_t max_payload_size;
+    uint64_t max_retained_messages;
+    uint64_t msg_expiry_interval_ms; /* CONFIG_INFINITY: retained messages stay */
+};
+
+struct config_sys {
+    uint64_t sys_msg_interval_ms;       /* 0: not published */
+    uint64_t sys_heartbeat_interval_ms; /* 0: not published */
+};
+
+struct config_storage {
+    enum store_sync sync;
+    uint64_t sync_interval_ms;
+    uint64_t map_size; /* 0: the store's own default */
+    uint64_t commit_ops;
+    uint64_t commit_interval_us;
+};
+
+struct config_log {
+    enum log_level level;
+    enum config_log_to to;
+    const char *file;
+    enum config_log_format format;
+};
+
+/* certfile "" means that none is configured. */
+struct config_ssl {
+    const char *certfile;
+    const char *keyfile;
+    const char *cacertfile;
+    uint64_t versions;          /* CONFIG_TLSV1_* */
+    struct config_list ciphers; /* names starting with TLS_ are TLS 1.3 suites; empty: OpenSSL's choice */
+    enum config_verify verify;
+    bool fail_if_no_peer_cert;
+    uint64_t handshake_timeout_ms;
+};
+
+struct config_websocket {
+    const char *mqtt_path;
+    uint64_t max_frame_size;
+    bool fail_if_no_subprotocol;
+};
+
+struct config_listener {
+    enum config_listener_kind kind;
+    const char *name; /* "default" */
+    const char *id;   /* "tcp:default" */
+    bool enable;
+    struct config_addr bind;
+    const char *bind_text; /* "127.0.0.1:1883" */
+    bool is_loopback;      /* only this machine can reach it */
+    uint64_t max_connections;
+    uint64_t max_conn_rate; /* new connections a second */
+    uint64_t max_packet_size;
+    bool allow_anonymous; /* of a client that no authentication has checked */
+    uint64_t backlog;
+    bool nodelay;
+    struct config_ssl ssl;      /* ssl and wss */
+    struct config_websocket ws; /* ws and wss */
+};
+
+struct config_item;
+
+struct config {
+    const char *file; /* NULL: defaults and environment only */
+    struct config_node node;
+    struct config_mqtt mqtt;
+    struct config_retainer retainer;
+    struct config_sys sys;
+    struct config_storage storage;
+    struct config_log log;
+    struct config_listener *listeners; /* also those that are not enabled */
+    size_t listeners_n;
+
+    /* What follows is the loader's. */
+    struct config_item *items;
+    size_t items_n;
+    struct config_arena *arena;
+};
+
+/* "tcp", "ssl", "ws", "wss". */
+const char *config_listener_kind_name(enum config_listener_kind kind);
+
+#endif
