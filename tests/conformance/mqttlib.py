@@ -2,7 +2,7 @@
 """An MQTT client for tests: it does nothing by itself, checks everything, and never waits without a deadline.
 
     c = Client("127.0.0.1", 1883, version=V5)       # or ws=True, or sock=anything with sendall/recv/settimeout
-    c.connect("id", clean=True)                      # -> CONNACK packet, must be a success
+    c.connect("id", clean=True)                      # -> CONNACK packet, must be a success (also c.connack)
     c.subscribe("a/#", qos=1)                        # -> SUBACK; what arrives meanwhile waits in the inbox
     c.publish("a/b", b"x", qos=2)                    # whole flow -> last ack
     c.recv_publish()                                 # next PUBLISH, acknowledged by itself (ack=False: by you)
@@ -52,7 +52,7 @@ class Client:
     def __init__(self, host="127.0.0.1", port=1883, version=V5, ws=False, sock=None, timeout=TIMEOUT, **ws_options):
         self.version, self.timeout = version, timeout
         self.inbox, self.buffer, self.eof, self.seen = deque(), b"", False, []
-        self.next_pid, self.aliases = 0, {}
+        self.next_pid, self.aliases, self.connack, self.id = 0, {}, None, None
         if sock is None and ws:
             sock = WebSocket(host, port, timeout=timeout, **ws_options)
         elif sock is None:
@@ -262,6 +262,7 @@ class Client:
         client_id = unique("c") if client_id is None else client_id
         self.send(wire.connect(client_id, version=self.version, props_=props, **options))
         pkt = self.recv(CONNACK)
+        self.connack, self.id = pkt, pkt.prop(wire.ASSIGNED_ID, client_id)
         assert expect is None or pkt.reason == expect, f"wanted reason 0x{expect:02x}, got {pkt!r}"
         return pkt
 
