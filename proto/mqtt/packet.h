@@ -10,7 +10,9 @@
  * protocol: f->code is what the standard names. Decoders never read outside the body and are linear in it.
  *
  * Encoding: encode_*() writes one whole packet to p, which has room for *_SIZE_MAX bytes or for what the
- * matching *_size() says, and returns the end. */
+ * matching *_size() says, and returns the end. A Reason String longer than REASON_TEXT_MAX is cut between
+ * characters. Where client_packet_max is given and even the packet without its Reason String is longer,
+ * nothing is written and p is returned [MQTT-3.1.2-24]. */
 
 #include "proto/base/bytes.h"
 #include "proto/mqtt/reason.h"
@@ -166,6 +168,9 @@ struct ack {
 bool decode_ack(enum packet_type type, const uint8_t *body, uint32_t n, enum mqtt_version v, struct ack *a,
                 struct fault *f);
 
+/* PINGREQ has no body in any version. */
+bool decode_pingreq(uint32_t n, struct fault *f);
+
 /* SUBSCRIBE and UNSUBSCRIBE: checked whole, so that the walk over the filters cannot fail half way. Filters
  * are checked as UTF-8 only; whether one is a valid filter is answered per filter in the SUBACK. */
 struct subscribe {
@@ -223,6 +228,7 @@ struct connack {
     struct bytes response_info; /* p NULL: absent */
     struct bytes server_reference;
     struct bytes auth_method;
+    struct bytes auth_data; /* p NULL: absent */
     bool has_session_expiry;
     uint32_t session_expiry_s;
     bool has_server_keep_alive;
