@@ -37,6 +37,7 @@ SETTINGS = {
     "response_information": ("mqtt.response_information", None),
     "idle_timeout": ("mqtt.idle_timeout", None),
     "anonymous": ("mqtt.allow_anonymous", "allow_anonymous"),
+    "alias_max_outbound": ("mqtt.max_topic_alias_outbound", None),
     "workers": ("node.workers", None),
 }
 

@@ -95,6 +95,11 @@ class Case(unittest.TestCase):
         client.connect(client_id, props, **options)
         return client
 
+    def session(self, client_id=None, version=mqttlib.V5, expiry=300, props=(), **options):
+        """A connected client that asks for its stored session and wants it kept after the connection."""
+        props = [*props, (mqttlib.SESSION_EXPIRY, expiry)] if version == mqttlib.V5 else props
+        return self.client(client_id, version, props, clean=False, **options)
+
 
 class Result(unittest.TextTestResult):
     """Prints the broker's log lines of a failing test, and counts tests, not subtests."""
@@ -112,28 +117,27 @@ class Result(unittest.TextTestResult):
         super().stopTest(test)
         self.times[test.id()] = time.monotonic() - self.times[test.id()]
 
-    def _note(self, test):
+    def _note(self, test, errors):
+        """Adds the broker's log since the test began, or since its last failing subtest, to the last report."""
         self.bad.add(test.id())
-        mark = getattr(test, "log_mark", None)
-        if mark is not None:
-            tail = test.broker.log(mark).splitlines()[-30:]
-            for errors in (self.failures, self.errors):
-                if errors and errors[-1][0] in (test, getattr(test, "_subtest", None)) and tail:
-                    errors[-1] = (errors[-1][0], errors[-1][1] + "broker log:\n  " + "\n  ".join(tail) + "\n")
+        if hasattr(test, "log_mark"):
+            tail = test.broker.log(test.log_mark).splitlines()[-30:]
+            test.log_mark = test.broker.log_size()
+            if tail:
+                errors[-1] = (errors[-1][0], errors[-1][1] + "broker log:\n  " + "\n  ".join(tail) + "\n")
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
-        self._note(test)
+        self._note(test, self.failures)
 
     def addError(self, test, err):
         super().addError(test, err)
-        self._note(test)
+        self._note(test, self.errors)
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            test._subtest = subtest
-            self._note(test)
+            self._note(test, self.failures if issubclass(err[0], test.failureException) else self.errors)
 
 
 def load(module, name=None):
@@ -168,5 +172,5 @@ def main(module, name=None):
 if __name__ == "__main__":
     # The tests import this module by its name: use that instance, not __main__.
     import suite as this
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))   # so that brokers are ended by atexit
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # unwinds, so that atexit ends the brokers
     sys.exit(this.main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None))
