@@ -160,7 +160,7 @@ def main(module, name=None):
     if not suite.countTestCases():
         print("RESULT 0 0 0")
         return 0
-    result = unittest.TextTestRunner(stream=sys.stdout, resultclass=Result, verbosity=2).run(suite)
+    result = unittest.TextTestRunner(stream=sys.stdout, descriptions=False, resultclass=Result, verbosity=2).run(suite)
     for ident, seconds in sorted(result.times.items(), key=lambda item: -item[1])[:3]:
         if seconds > 3:
             print(f"slow: {ident} {seconds:.1f} s")
