@@ -154,6 +154,16 @@ class ConnectFlags(Case):
             with self.subTest(name):
                 self.refused(data, v)
 
+    @statement("DIFF-user-field-missing")
+    def test_flags_without_their_fields_in_3_1(self):
+        """There the remaining length takes precedence over the flags, for clients of the original MQTT 3."""
+        for data in (connect(unique(), V31, flags=0x82), connect(unique(), V31, flags=0xC2),
+                     connect(unique(), V31, flags=0xC2, username="user")):
+            c = self.raw(V31)
+            c.send(data, pingreq())
+            self.assertEqual(c.recv(CONNACK).reason, 0)
+            c.recv(PINGRESP)
+
     @statement("MQTT-3.1.2-19", "DIFF-password-without-user")
     def test_password_without_user_name(self):
         """v5 allows it, 3.1.1 forbids it."""
@@ -177,7 +187,7 @@ class ConnectFlags(Case):
 
 class Layout(Case):
     @statement("MQTT-3.1.4-1", "MQTT-3.1.3-3", "MQTT3-3.1.4-1", "MQTT-3.1.2-9")
-    @versions()
+    @versions(V311, V5)
     def test_truncated_anywhere(self, v):
         """A CONNECT with every field, ending one byte earlier each time (with a fitting remaining length)."""
         body = split(full_connect(unique(), v))[1]

@@ -28,7 +28,7 @@ class Flags(Case):
                     c.expect_disconnect(0x81)
                     c.close()
 
-    @statement("DIFF-resend")
+    @statement("DIFF-dup-of-requests")
     def test_dup_of_repeated_requests_in_3_1(self):
         """MQTT 3.1 lets a client repeat SUBSCRIBE, UNSUBSCRIBE and PUBREL with DUP set."""
         c = self.client(version=V31)
