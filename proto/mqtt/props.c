@@ -45,68 +45,51 @@ struct prop_rule {
 
 #define RULE(prop_type, in, name) \
     .type = (prop_type), .places = (in), .twice = name " must not be given more than once"
-#define FLAG(in, name)                                                      \
-    {                                                                       \
-        RULE(PROP_TYPE_FLAG, in, name), .bad_value = name " must be 0 or 1" \
-    }
-#define NUMBER(t, in, name) \
-    {                       \
-        RULE(t, in, name)   \
-    }
-#define NONZERO(t, in, code, name)                                                 \
-    {                                                                              \
-        RULE(t, in, name), .zero_code = (code), .bad_value = name " must not be 0" \
-    }
-#define STRING(in, name)                                                           \
-    {                                                                              \
-        RULE(PROP_TYPE_STRING, in, name), .bad_value = name " must be valid UTF-8" \
-    }
-#define BINARY(in, name)                 \
-    {                                    \
-        RULE(PROP_TYPE_BINARY, in, name) \
-    }
+#define FLAG(in, name)   RULE(PROP_TYPE_FLAG, in, name), .bad_value = name " must be 0 or 1"
+#define STRING(in, name) RULE(PROP_TYPE_STRING, in, name), .bad_value = name " must be valid UTF-8"
+#define BINARY(in, name) RULE(PROP_TYPE_BINARY, in, name)
+#define NONZERO(prop_type, in, code, name) \
+    RULE(prop_type, in, name), .zero_code = (code), .bad_value = name " must not be 0"
 
 /* MQTT 5.0, table 2-4, and the value bounds of chapter 3. */
 static const struct prop_rule prop_rules[PROP_ID_END] = {
-    [PROP_PAYLOAD_FORMAT] = FLAG(TRAVELS, "Payload Format Indicator"),
-    [PROP_MESSAGE_EXPIRY] = NUMBER(PROP_TYPE_U32, IN_PUBLISH | IN_WILL, "Message Expiry Interval"),
-    [PROP_CONTENT_TYPE] = STRING(TRAVELS, "Content Type"),
+    [PROP_PAYLOAD_FORMAT] = {FLAG(TRAVELS, "Payload Format Indicator")},
+    [PROP_MESSAGE_EXPIRY] = {RULE(PROP_TYPE_U32, IN_PUBLISH | IN_WILL, "Message Expiry Interval")},
+    [PROP_CONTENT_TYPE] = {STRING(TRAVELS, "Content Type")},
     [PROP_RESPONSE_TOPIC] = {RULE(PROP_TYPE_TOPIC, TRAVELS, "Response Topic"),
                              .bad_value = "Response Topic must be valid UTF-8"},
-    [PROP_CORRELATION_DATA] = BINARY(TRAVELS, "Correlation Data"),
-    [PROP_SUBSCRIPTION_ID] = {RULE(PROP_TYPE_VARINT, IN_PUBLISH | IN(PACKET_SUBSCRIBE),
-                                   "Subscription Identifier"),
-                              .zero_code = RC_PROTOCOL_ERROR, .server_only = IN_PUBLISH,
-                              .bad_value = "Subscription Identifier must not be 0"},
-    [PROP_SESSION_EXPIRY] =
-        NUMBER(PROP_TYPE_U32, IN_CONNECT | IN_CONNACK | IN_DISCONN, "Session Expiry Interval"),
-    [PROP_ASSIGNED_CLIENT_ID] = STRING(IN_CONNACK, "Assigned Client Identifier"),
-    [PROP_SERVER_KEEP_ALIVE] = NUMBER(PROP_TYPE_U16, IN_CONNACK, "Server Keep Alive"),
-    [PROP_AUTH_METHOD] = STRING(IN_CONNECT | IN_CONNACK | IN_AUTH, "Authentication Method"),
-    [PROP_AUTH_DATA] = BINARY(IN_CONNECT | IN_CONNACK | IN_AUTH, "Authentication Data"),
-    [PROP_REQUEST_PROBLEM_INFO] = FLAG(IN_CONNECT, "Request Problem Information"),
-    [PROP_WILL_DELAY] = NUMBER(PROP_TYPE_U32, IN_WILL, "Will Delay Interval"),
-    [PROP_REQUEST_RESPONSE_INFO] = FLAG(IN_CONNECT, "Request Response Information"),
-    [PROP_RESPONSE_INFO] = STRING(IN_CONNACK, "Response Information"),
-    [PROP_SERVER_REFERENCE] = {RULE(PROP_TYPE_STRING, IN_CONNACK | IN_DISCONN, "Server Reference"),
-                               .server_only = IN_DISCONN,
-                               .bad_value = "Server Reference must be valid UTF-8"},
-    [PROP_REASON_STRING] = STRING(IN_CONNACK | IN_ACKS | IN_DISCONN | IN_AUTH, "Reason String"),
-    [PROP_RECEIVE_MAX] =
-        NONZERO(PROP_TYPE_U16, IN_CONNECT | IN_CONNACK, RC_PROTOCOL_ERROR, "Receive Maximum"),
-    [PROP_TOPIC_ALIAS_MAX] = NUMBER(PROP_TYPE_U16, IN_CONNECT | IN_CONNACK, "Topic Alias Maximum"),
-    [PROP_TOPIC_ALIAS] = NONZERO(PROP_TYPE_U16, IN_PUBLISH, RC_TOPIC_ALIAS_INVALID, "Topic Alias"),
-    [PROP_QOS_MAX] = FLAG(IN_CONNACK, "Maximum QoS"),
-    [PROP_RETAIN_AVAILABLE] = FLAG(IN_CONNACK, "Retain Available"),
+    [PROP_CORRELATION_DATA] = {BINARY(TRAVELS, "Correlation Data")},
+    [PROP_SUBSCRIPTION_ID] = {NONZERO(PROP_TYPE_VARINT, IN_PUBLISH | IN(PACKET_SUBSCRIBE), RC_PROTOCOL_ERROR,
+                                      "Subscription Identifier"),
+                              .server_only = IN_PUBLISH},
+    [PROP_SESSION_EXPIRY] = {RULE(PROP_TYPE_U32, IN_CONNECT | IN_CONNACK | IN_DISCONN,
+                                  "Session Expiry Interval")},
+    [PROP_ASSIGNED_CLIENT_ID] = {STRING(IN_CONNACK, "Assigned Client Identifier")},
+    [PROP_SERVER_KEEP_ALIVE] = {RULE(PROP_TYPE_U16, IN_CONNACK, "Server Keep Alive")},
+    [PROP_AUTH_METHOD] = {STRING(IN_CONNECT | IN_CONNACK | IN_AUTH, "Authentication Method")},
+    [PROP_AUTH_DATA] = {BINARY(IN_CONNECT | IN_CONNACK | IN_AUTH, "Authentication Data")},
+    [PROP_REQUEST_PROBLEM_INFO] = {FLAG(IN_CONNECT, "Request Problem Information")},
+    [PROP_WILL_DELAY] = {RULE(PROP_TYPE_U32, IN_WILL, "Will Delay Interval")},
+    [PROP_REQUEST_RESPONSE_INFO] = {FLAG(IN_CONNECT, "Request Response Information")},
+    [PROP_RESPONSE_INFO] = {STRING(IN_CONNACK, "Response Information")},
+    [PROP_SERVER_REFERENCE] = {STRING(IN_CONNACK | IN_DISCONN, "Server Reference"),
+                               .server_only = IN_DISCONN},
+    [PROP_REASON_STRING] = {STRING(IN_CONNACK | IN_ACKS | IN_DISCONN | IN_AUTH, "Reason String")},
+    [PROP_RECEIVE_MAX] = {NONZERO(PROP_TYPE_U16, IN_CONNECT | IN_CONNACK, RC_PROTOCOL_ERROR,
+                                  "Receive Maximum")},
+    [PROP_TOPIC_ALIAS_MAX] = {RULE(PROP_TYPE_U16, IN_CONNECT | IN_CONNACK, "Topic Alias Maximum")},
+    [PROP_TOPIC_ALIAS] = {NONZERO(PROP_TYPE_U16, IN_PUBLISH, RC_TOPIC_ALIAS_INVALID, "Topic Alias")},
+    [PROP_QOS_MAX] = {FLAG(IN_CONNACK, "Maximum QoS")},
+    [PROP_RETAIN_AVAILABLE] = {FLAG(IN_CONNACK, "Retain Available")},
     [PROP_USER] = {RULE(PROP_TYPE_PAIR,
                         TRAVELS | IN_CONNECT | IN_CONNACK | IN_ACKS | IN_SUBSCRIBES | IN_DISCONN | IN_AUTH,
                         "User Property"),
                    .may_repeat = true, .bad_value = "User Property must be valid UTF-8"},
-    [PROP_PACKET_SIZE_MAX] =
-        NONZERO(PROP_TYPE_U32, IN_CONNECT | IN_CONNACK, RC_PROTOCOL_ERROR, "Maximum Packet Size"),
-    [PROP_WILDCARD_AVAILABLE] = FLAG(IN_CONNACK, "Wildcard Subscription Available"),
-    [PROP_SUBSCRIPTION_ID_AVAILABLE] = FLAG(IN_CONNACK, "Subscription Identifier Available"),
-    [PROP_SHARED_AVAILABLE] = FLAG(IN_CONNACK, "Shared Subscription Available"),
+    [PROP_PACKET_SIZE_MAX] = {NONZERO(PROP_TYPE_U32, IN_CONNECT | IN_CONNACK, RC_PROTOCOL_ERROR,
+                                      "Maximum Packet Size")},
+    [PROP_WILDCARD_AVAILABLE] = {FLAG(IN_CONNACK, "Wildcard Subscription Available")},
+    [PROP_SUBSCRIPTION_ID_AVAILABLE] = {FLAG(IN_CONNACK, "Subscription Identifier Available")},
+    [PROP_SHARED_AVAILABLE] = {FLAG(IN_CONNACK, "Shared Subscription Available")},
 };
 
 bool cursor_varint(struct cursor *c, uint32_t *v)
