@@ -165,6 +165,13 @@ class Client:
             self.send(wire.ack(PUBCOMP, pkt.pid))
         return pkt
 
+    def expect_ack(self, kind, pid, *reasons):
+        """The next packet must be this acknowledgement with one of the reasons (none given: success)."""
+        pkt = self.recv(kind)
+        assert pkt.pid == pid, f"wanted packet identifier {pid}: {pkt!r}"
+        assert pkt.reason in (reasons or (0, 0x10)), f"wanted reason {[hex(r) for r in reasons]}: {pkt!r}"
+        return pkt
+
     def barrier(self, timeout=None):
         """PINGREQ, then everything that the server sent before PINGRESP (no acknowledgement is sent)."""
         self.send(wire.pingreq())
