@@ -7,7 +7,8 @@
 
 #include "proto/base/bytes.h"
 
-/* Each table is an ordered map from a key of 1..STORE_KEY_MAX bytes to a value of any size, also empty. */
+/* Each table is an ordered map from a key of 1..STORE_KEY_MAX bytes to a value of any size up to
+ * STORE_VALUE_MAX, also empty. */
 enum store_table {
     STORE_META,     /* node id, boot epoch, format version */
     STORE_SESSIONS, /* session records */
@@ -18,7 +19,7 @@ enum store_table {
     STORE_TABLES,
 };
 
-enum { STORE_KEY_MAX = 500 };
+enum { STORE_KEY_MAX = 500, STORE_VALUE_MAX = 1 << 30 };
 
 struct store_batch {
     uint8_t *buf;
@@ -38,7 +39,7 @@ static inline bool store_batch_is_empty(const struct store_batch *b)
 void store_batch_put(struct store_batch *b, enum store_table t, struct bytes key, struct bytes value);
 /* As put, but answers where the value's value_n bytes are to be written before the next call on b. */
 uint8_t *store_batch_reserve(struct store_batch *b, enum store_table t, struct bytes key, uint32_t value_n);
-/* Deleting what is not there is no error. */
+/* Deleting what is not there is no error. An empty prefix empties the table. */
 void store_batch_del(struct store_batch *b, enum store_table t, struct bytes key);
 void store_batch_del_prefix(struct store_batch *b, enum store_table t, struct bytes prefix);
 

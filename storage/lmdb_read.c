@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/lmdb_store.h"
+
+#include "proto/base/mem.h"
+#include "storage/checksum.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* The head of each page, as LMDB writes it. */
+struct page_head {
+    size_t pgno;
+    uint16_t pad;
+    uint16_t flags;
+    uint32_t pages; /* of an overflow page: how many */
+};
+enum { PAGE_LEAF = 0x02, PAGE_OVERFLOW = 0x04, PAGE_HEAD_BYTES = 16 };
+
+static struct lmdb_reader *reader_of(struct store_reader *r)
+{
+    return (struct lmdb_reader *)(void *)r;
+}
+
+/* Whether the map from p on has n bytes of file behind it. */
+static bool is_in_file(struct lmdb_store *s, const uint8_t *p, uint64_t n)
+{
+    if (p < s->map || n > s->map_bytes || (size_t)(p - s->map) > s->map_bytes - n)
+        return false;
+    uint64_t end = (uint64_t)(p - s->map) + n;
+    if (end <= atomic_load_explicit(&s->file_bytes, memory_order_relaxed))
+        return true;
+    int fd;
+    struct stat st;
+    return mdb_env_get_fd(s->env, &fd) == 0 && fstat(fd, &st) == 0 && end <= (uint64_t)st.st_size;
+}
+
+/* LMDB believes the lengths in its pages. Before anything is read by them, they are held against the page:
+ * n bytes at p lie in one leaf page, or in the pages of one overflow run. */
+static bool is_in_page(struct lmdb_store *s, const uint8_t *p, uint64_t n)
+{
+    const uint8_t *page = (const uint8_t *)((uintptr_t)p & ~(uintptr_t)(s->page_bytes - 1));
+    struct page_head head;
+    if (!is_in_file(s, page, s->page_bytes))
+        return false;
+    memcpy(&head, page, sizeof(head));
+    if (head.pgno != (size_t)(page - s->map) / s->page_bytes)
+        return false;
+    uint64_t bytes = s->page_bytes;
+    if (head.flags & PAGE_OVERFLOW) {
+        if (p != page + PAGE_HEAD_BYTES || head.pages > s->map_bytes / s->page_bytes)
+            return false;
+        bytes *= head.pages;
+    } else if (!(head.flags & PAGE_LEAF)) {
+        return false;
+    }
+    return n <= bytes && (size_t)(p - page) <= bytes - n && is_in_file(s, p, n);
+}
+
+enum err lmdb_value_check(struct lmdb_store *s, enum store_table t, struct bytes key, const MDB_val *stored,
+                          struct bytes *value)
+{
+    if (stored->mv_size < CHECKSUM_BYTES || stored->mv_size > (size_t)STORE_VALUE_MAX + CHECKSUM_BYTES ||
+        !is_in_page(s, stored->mv_data, stored->mv_size))
+        return ERR_CORRUPT;
+    struct bytes v = bytes_of(stored->mv_data, stored->mv_size - CHECKSUM_BYTES);
+    if (be32_get(v.p + v.n) != checksum(t, key, v))
+        return ERR_CORRUPT;
+    *value = v;
+    return OK;
+}
+
+enum err lmdb_reader_new(struct store_reader **out, struct store *base)
+{
+    struct lmdb_store *s = lmdb_store_of(base);
+    struct lmdb_reader *r = mem_zalloc(sizeof(*r));
+    list_init(&r->in_store);
+    pthread_mutex_lock(&s->readers_lock);
+    list_push(&s->readers, &r->in_store);
+    pthread_mutex_unlock(&s->readers_lock);
+    *out = &r->base;
+    return OK;
+}
+
+void lmdb_reader_drop(struct lmdb_reader *r)
+{
+    for (int t = 0; t < STORE_TABLES; t++) {
+        if (r->cursors[t])
+            mdb_cursor_close(r->cursors[t]);
+        r->cursors[t] = NULL;
+    }
+    if (r->txn)
+        mdb_txn_abort(r->txn);
+    r->txn = NULL;
+}
+
+void lmdb_reader_free(struct store_reader *base)
+{
+    struct lmdb_reader *r = reader_of(base);
+    struct lmdb_store *s = lmdb_store_of(base->store);
+    pthread_mutex_lock(&s->readers_lock); /* a recovery holds it while it looks at readers */
+    list_del(&r->in_store);
+    lmdb_reader_drop(r);
+    pthread_mutex_unlock(&s->readers_lock);
+    free(r);
+}
+
+/* While the store is down a reader tries to bring it up, unless the writer is at work: a node that only
+ * reads must get its store back too. */
+static enum err recover_try(struct lmdb_store *s)
+{
+    if (pthread_mutex_trylock(&s->write_lock) != 0)
+        return ERR_IO;
+    enum err e = lmdb_recover(s);
+    pthread_mutex_unlock(&s->write_lock);
+    return e;
+}
+
+/* First busy, then a look at is_down; a recovery first sets is_down, then looks at busy. One of the two sees
+ * the other, so a recovery never takes a transaction away under a reader. */
+static enum err busy_enter(struct lmdb_store *s, struct lmdb_reader *r)
+{
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&r->is_busy, true);
+        if (!atomic_load(&s->is_down))
+            return OK;
+        atomic_store(&r->is_busy, false);
+        enum err e = recover_try(s);
+        if (e != OK)
+            return e;
+    }
+    return ERR_IO;
+}
+
+enum err lmdb_read_begin(struct store_reader *base)
+{
+    struct lmdb_reader *r = reader_of(base);
+    struct lmdb_store *s = lmdb_store_of(base->store);
+    enum err e = busy_enter(s, r);
+    if (e != OK)
+        return e;
+    r->renewed = 0;
+    int rc = r->txn ? mdb_txn_renew(r->txn) : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r->txn);
+    if (rc)
+        atomic_store(&r->is_busy, false);
+    return lmdb_err(rc == MDB_PANIC ? EIO : rc);
+}
+
+void lmdb_read_end(struct store_reader *base)
+{
+    struct lmdb_reader *r = reader_of(base);
+    mdb_txn_reset(r->txn);
+    atomic_store(&r->is_busy, false);
+}
+
+enum err lmdb_get(struct store_reader *base, enum store_table t, struct bytes key, struct bytes *value)
+{
+    struct lmdb_reader *r = reader_of(base);
+    struct lmdb_store *s = lmdb_store_of(base->store);
+    MDB_val k = {key.n, (void *)(uintptr_t)key.p}, v;
+    int rc = lmdb_try_get(r->txn, s->dbi[t], &k, &v);
+    return rc ? lmdb_err(rc) : lmdb_value_check(s, t, key, &v, value);
+}
+
+static int cursor_renew(struct lmdb_store *s, struct lmdb_reader *r, enum store_table t)
+{
+    if (r->renewed & 1u << t)
+        return MDB_SUCCESS;
+    int rc = r->cursors[t] ? mdb_cursor_renew(r->txn, r->cursors[t])
+                           : mdb_cursor_open(r->txn, s->dbi[t], &r->cursors[t]);
+    if (rc == MDB_SUCCESS)
+        r->renewed |= 1u << t;
+    return rc;
+}
+
+static enum err move(struct lmdb_reader *r, MDB_val *k, MDB_cursor_op op, struct bytes *key,
+                     struct bytes *value)
+{
+    struct lmdb_store *s = lmdb_store_of(r->base.store);
+    MDB_val v;
+    int rc = lmdb_try_cursor_get(r->cursors[r->table], k, &v, op);
+    if (rc)
+        return lmdb_err(rc);
+    if (k->mv_size == 0 || k->mv_size > STORE_KEY_MAX || !is_in_page(s, k->mv_data, k->mv_size))
+        return ERR_CORRUPT;
+    *key = bytes_of(k->mv_data, k->mv_size);
+    return lmdb_value_check(s, r->table, *key, &v, value);
+}
+
+enum err lmdb_seek(struct store_reader *base, enum store_table t, struct bytes from, struct bytes *key,
+                   struct bytes *value)
+{
+    struct lmdb_reader *r = reader_of(base);
+    r->table = t;
+    int rc = cursor_renew(lmdb_store_of(base->store), r, t);
+    if (rc)
+        return lmdb_err(rc);
+    MDB_val k = {from.n, (void *)(uintptr_t)from.p};
+    return move(r, &k, from.n ? MDB_SET_RANGE : MDB_FIRST, key, value);
+}
+
+enum err lmdb_next(struct store_reader *base, struct bytes *key, struct bytes *value)
+{
+    MDB_val k;
+    return move(reader_of(base), &k, MDB_NEXT, key, value);
+}
