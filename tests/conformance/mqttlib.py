@@ -25,7 +25,7 @@ from wire import (AUTH, CONNACK, DISCONNECT, PINGRESP, PUBACK, PUBCOMP, PUBLISH,
                   SUBACK, TYPE_NAMES, UNSUBACK, V5, V31, V311, Packet, Will, WireError)
 from websocket import WebSocket
 
-TIMEOUT = 5.0
+TIMEOUT = float(os.environ.get("COVEY_TEST_TIMEOUT", "4"))
 # That every error is told with a packet and a Reason String is a promise of Covey, not of the standard: other
 # brokers are not held to it.
 PRODUCT_CHECKS = os.path.basename(os.environ.get("COVEY_BIN", "covey")) != "mosquitto"

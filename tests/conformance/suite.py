@@ -160,7 +160,15 @@ def main(module, name=None):
     if not suite.countTestCases():
         print("RESULT 0 0 0")
         return 0
-    result = unittest.TextTestRunner(stream=sys.stdout, descriptions=False, resultclass=Result, verbosity=2).run(suite)
+    runner = unittest.TextTestRunner(stream=sys.stdout, descriptions=False, resultclass=Result, verbosity=2)
+    result = runner._makeResult()
+    runner._makeResult = lambda: result     # so that an interrupted run can still report
+    try:
+        runner.run(suite)
+    except KeyboardInterrupt:
+        result.printErrors()
+        print("interrupted: over the time budget")
+        result.bad.add("interrupted")
     for ident, seconds in sorted(result.times.items(), key=lambda item: -item[1])[:3]:
         if seconds > 3:
             print(f"slow: {ident} {seconds:.1f} s")
