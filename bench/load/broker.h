@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the broker under test has used so far: CPU and memory of one process, by its pid.
+ *
+ * CPU is read from the process's CPU clock (clock_getcpuclockid): nanoseconds, user and system, of all
+ * threads including those that have ended. /proc/PID/stat is read beside it as a check (10 ms ticks) and for
+ * the share of user time.
+ */
+#ifndef BENCH_LOAD_BROKER_H
+#define BENCH_LOAD_BROKER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct broker_usage {
+    uint64_t wall_ns;
+    uint64_t self_ns;      /* the load generator's own CPU */
+    uint64_t cpu_ns;       /* user + system of the broker; 0 without a pid */
+    uint64_t stat_user_ns; /* the same from /proc/PID/stat */
+    uint64_t stat_sys_ns;
+    uint64_t switches; /* context switches of its main thread */
+};
+
+struct broker_memory {
+    uint64_t rss_bytes;
+    uint64_t pss_bytes;
+};
+
+/* Reads what `pid` has used; with pid 0 only the wall clock and the generator's own CPU. Dies when pid is
+ * gone. */
+void broker_usage_get(pid_t pid, struct broker_usage *u);
+
+/* Sums from /proc/PID/smaps_rollup; zeros with pid 0. */
+void broker_memory_get(pid_t pid, struct broker_memory *m);
+
+#endif
