@@ -288,7 +288,7 @@ bool props_take_message(struct cursor *c, uint8_t *body, unsigned where, struct 
 
     if (!props_take(&it, c, where, f))
         return false;
-    *m = (struct props_message){.is_verbatim = true};
+    *m = (struct props_message){.kept = bytes_of(c->p, 0), .is_verbatim = true};
     if (!props_more(&it))
         return true;
     /* The block lies behind where the cursor stood, hence in body. */

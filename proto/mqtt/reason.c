@@ -1,95 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mqtt/reason.h"
 
+#include <stddef.h>
+
+#include "proto/base/check.h"
+
+static const struct {
+    enum reason code;
+    const char *name;
+} reasons[] = {
+    {RC_SUCCESS, "Success"},
+    {RC_GRANTED_QOS_1, "Granted QoS 1"},
+    {RC_GRANTED_QOS_2, "Granted QoS 2"},
+    {RC_DISCONNECT_WITH_WILL, "Disconnect with Will Message"},
+    {RC_NO_MATCHING_SUBSCRIBERS, "No matching subscribers"},
+    {RC_NO_SUBSCRIPTION_EXISTED, "No subscription existed"},
+    {RC_CONTINUE_AUTHENTICATION, "Continue authentication"},
+    {RC_REAUTHENTICATE, "Re-authenticate"},
+    {RC_UNSPECIFIED_ERROR, "Unspecified error"},
+    {RC_MALFORMED_PACKET, "Malformed Packet"},
+    {RC_PROTOCOL_ERROR, "Protocol Error"},
+    {RC_IMPLEMENTATION_SPECIFIC, "Implementation specific error"},
+    {RC_UNSUPPORTED_PROTOCOL_VERSION, "Unsupported Protocol Version"},
+    {RC_CLIENT_ID_NOT_VALID, "Client Identifier not valid"},
+    {RC_BAD_USER_NAME_OR_PASSWORD, "Bad User Name or Password"},
+    {RC_NOT_AUTHORIZED, "Not authorized"},
+    {RC_SERVER_UNAVAILABLE, "Server unavailable"},
+    {RC_SERVER_BUSY, "Server busy"},
+    {RC_BANNED, "Banned"},
+    {RC_SERVER_SHUTTING_DOWN, "Server shutting down"},
+    {RC_BAD_AUTHENTICATION_METHOD, "Bad authentication method"},
+    {RC_KEEP_ALIVE_TIMEOUT, "Keep Alive timeout"},
+    {RC_SESSION_TAKEN_OVER, "Session taken over"},
+    {RC_TOPIC_FILTER_INVALID, "Topic Filter invalid"},
+    {RC_TOPIC_NAME_INVALID, "Topic Name invalid"},
+    {RC_PACKET_ID_IN_USE, "Packet Identifier in use"},
+    {RC_PACKET_ID_NOT_FOUND, "Packet Identifier not found"},
+    {RC_RECEIVE_MAXIMUM_EXCEEDED, "Receive Maximum exceeded"},
+    {RC_TOPIC_ALIAS_INVALID, "Topic Alias invalid"},
+    {RC_PACKET_TOO_LARGE, "Packet too large"},
+    {RC_MESSAGE_RATE_TOO_HIGH, "Message rate too high"},
+    {RC_QUOTA_EXCEEDED, "Quota exceeded"},
+    {RC_ADMINISTRATIVE_ACTION, "Administrative action"},
+    {RC_PAYLOAD_FORMAT_INVALID, "Payload format invalid"},
+    {RC_RETAIN_NOT_SUPPORTED, "Retain not supported"},
+    {RC_QOS_NOT_SUPPORTED, "QoS not supported"},
+    {RC_USE_ANOTHER_SERVER, "Use another server"},
+    {RC_SERVER_MOVED, "Server moved"},
+    {RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "Shared Subscriptions not supported"},
+    {RC_CONNECTION_RATE_EXCEEDED, "Connection rate exceeded"},
+    {RC_MAXIMUM_CONNECT_TIME, "Maximum connect time"},
+    {RC_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "Subscription Identifiers not supported"},
+    {RC_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, "Wildcard Subscriptions not supported"},
+};
+
 const char *reason_name(enum reason code)
 {
-    switch (code) {
-    case RC_SUCCESS:
-        return "Success";
-    case RC_GRANTED_QOS_1:
-        return "Granted QoS 1";
-    case RC_GRANTED_QOS_2:
-        return "Granted QoS 2";
-    case RC_DISCONNECT_WITH_WILL:
-        return "Disconnect with Will Message";
-    case RC_NO_MATCHING_SUBSCRIBERS:
-        return "No matching subscribers";
-    case RC_NO_SUBSCRIPTION_EXISTED:
-        return "No subscription existed";
-    case RC_CONTINUE_AUTHENTICATION:
-        return "Continue authentication";
-    case RC_REAUTHENTICATE:
-        return "Re-authenticate";
-    case RC_UNSPECIFIED_ERROR:
-        return "Unspecified error";
-    case RC_MALFORMED_PACKET:
-        return "Malformed Packet";
-    case RC_PROTOCOL_ERROR:
-        return "Protocol Error";
-    case RC_IMPLEMENTATION_SPECIFIC:
-        return "Implementation specific error";
-    case RC_UNSUPPORTED_PROTOCOL_VERSION:
-        return "Unsupported Protocol Version";
-    case RC_CLIENT_ID_NOT_VALID:
-        return "Client Identifier not valid";
-    case RC_BAD_USER_NAME_OR_PASSWORD:
-        return "Bad User Name or Password";
-    case RC_NOT_AUTHORIZED:
-        return "Not authorized";
-    case RC_SERVER_UNAVAILABLE:
-        return "Server unavailable";
-    case RC_SERVER_BUSY:
-        return "Server busy";
-    case RC_BANNED:
-        return "Banned";
-    case RC_SERVER_SHUTTING_DOWN:
-        return "Server shutting down";
-    case RC_BAD_AUTHENTICATION_METHOD:
-        return "Bad authentication method";
-    case RC_KEEP_ALIVE_TIMEOUT:
-        return "Keep Alive timeout";
-    case RC_SESSION_TAKEN_OVER:
-        return "Session taken over";
-    case RC_TOPIC_FILTER_INVALID:
-        return "Topic Filter invalid";
-    case RC_TOPIC_NAME_INVALID:
-        return "Topic Name invalid";
-    case RC_PACKET_ID_IN_USE:
-        return "Packet Identifier in use";
-    case RC_PACKET_ID_NOT_FOUND:
-        return "Packet Identifier not found";
-    case RC_RECEIVE_MAXIMUM_EXCEEDED:
-        return "Receive Maximum exceeded";
-    case RC_TOPIC_ALIAS_INVALID:
-        return "Topic Alias invalid";
-    case RC_PACKET_TOO_LARGE:
-        return "Packet too large";
-    case RC_MESSAGE_RATE_TOO_HIGH:
-        return "Message rate too high";
-    case RC_QUOTA_EXCEEDED:
-        return "Quota exceeded";
-    case RC_ADMINISTRATIVE_ACTION:
-        return "Administrative action";
-    case RC_PAYLOAD_FORMAT_INVALID:
-        return "Payload format invalid";
-    case RC_RETAIN_NOT_SUPPORTED:
-        return "Retain not supported";
-    case RC_QOS_NOT_SUPPORTED:
-        return "QoS not supported";
-    case RC_USE_ANOTHER_SERVER:
-        return "Use another server";
-    case RC_SERVER_MOVED:
-        return "Server moved";
-    case RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED:
-        return "Shared Subscriptions not supported";
-    case RC_CONNECTION_RATE_EXCEEDED:
-        return "Connection rate exceeded";
-    case RC_MAXIMUM_CONNECT_TIME:
-        return "Maximum connect time";
-    case RC_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED:
-        return "Subscription Identifiers not supported";
-    case RC_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED:
-        return "Wildcard Subscriptions not supported";
+    for (size_t i = 0; i < array_len(reasons); i++) {
+        if (reasons[i].code == code)
+            return reasons[i].name;
     }
     return "Unknown reason code";
 }
