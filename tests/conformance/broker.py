@@ -32,7 +32,7 @@ SETTINGS = {
     "shared_available": ("mqtt.shared_subscription", None),
     "receive_max": ("mqtt.receive_maximum", "max_inflight_messages"),
     "inflight_max": ("mqtt.max_inflight", "max_inflight_messages"),
-    "server_keep_alive": ("mqtt.server_keepalive", "max_keepalive"),
+    "server_keep_alive": ("mqtt.server_keepalive", None),
     "client_id_max": ("mqtt.max_clientid_len", None),
     "response_information": ("mqtt.response_information", None),
     "idle_timeout": ("mqtt.idle_timeout", None),

@@ -52,7 +52,7 @@ def page():
         rows = [r for r in suite.read_statements() if r[0].startswith(prefix)]
         lines += [f"## {title}", "", "| statement | requirement | proven by |", "|---|---|---|"]
         for ident, requirement, proof in rows:
-            names = [f"`{t.file}::{t.name}`" for t in found.get(ident, [])]
+            names = list(dict.fromkeys(f"`{t.file}::{t.name}`" for t in found.get(ident, [])))
             lines.append(f"| {ident} | {requirement} | {'<br>'.join(names + ([proof] if proof else []))} |")
         lines.append("")
     return "\n".join(lines)
