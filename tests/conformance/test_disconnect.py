@@ -144,7 +144,7 @@ class FromClient(Case):
             with self.subTest(code=hex(code)):
                 c, watcher = self.watched(V5)
                 c.send(disconnect(code, [(REASON_STRING, "why"), (USER_PROPERTY, ("k", "v"))])).expect_closed(allow=())
-                self.assertEqual(watcher.recv_publish().payload, b"will")
+                self.assertEqual(watcher.recv_publish(timeout=2).payload, b"will")
 
     @statement("MQTT-3.14.4-3", "MQTT3-3.14.4-3")
     @versions()
@@ -161,7 +161,7 @@ class FromClient(Case):
             with self.subTest(code=hex(code)):
                 c, watcher = self.watched(V5)
                 c.send(disconnect(code)).expect_disconnect(0x81, 0x82)
-                self.assertEqual(watcher.recv_publish().payload, b"will")
+                self.assertEqual(watcher.recv_publish(timeout=2).payload, b"will")
 
     @statement("MQTT-3.14.1-1", "MQTT3-3.14.1-1")
     @versions(V311, V5)
@@ -171,7 +171,7 @@ class FromClient(Case):
             with self.subTest(version=v, flags=flags):
                 c, watcher = self.watched(v)
                 c.send(disconnect(flags=flags), pingreq()).expect_disconnect(0x81)
-                self.assertEqual(watcher.recv_publish().payload, b"will")
+                self.assertEqual(watcher.recv_publish(timeout=2).payload, b"will")
 
     @statement("MQTT-3.14.2-1", "MQTT-4.13.1-1")
     def test_malformed(self):
@@ -182,11 +182,11 @@ class FromClient(Case):
             with self.subTest(name):
                 c, watcher = self.watched(V5)
                 c.send(data).expect_disconnect(0x81, 0x82)
-                self.assertEqual(watcher.recv_publish().payload, b"will")
+                self.assertEqual(watcher.recv_publish(timeout=2).payload, b"will")
         for v in (V31, V311):
             c, watcher = self.watched(v)
             c.send(packet(DISCONNECT, 0, b"\0")).expect_closed(allow=())
-            self.assertEqual(watcher.recv_publish().payload, b"will")
+            self.assertEqual(watcher.recv_publish(timeout=2).payload, b"will")
 
     @statement("MQTT-3.14.2-1", "MQTT-4.13.1-1")
     def test_session_expiry_from_zero(self):
