@@ -58,6 +58,7 @@ struct conn {
     const struct settings *settings;
     struct outbuf out;
     struct list dirty_link;
+    struct list all_link;     /* in the shard's list of connections */
     struct wheel_timer timer; /* CONNECT time-out, then keep alive */
     uint64_t rx_ms;           /* when the last packet came */
     uint32_t keep_alive_ms;   /* 0: none; already multiplied */
@@ -76,6 +77,7 @@ struct conn {
     struct alias_in *alias_in;
     struct alias_out *alias_out;
     struct replay *replay; /* retained messages still to be sent */
+    char *username;        /* NULL: none */
     uint64_t recv_packets, recv_bytes, send_packets, send_bytes;
     struct conn_peer peer;
 };

@@ -11,12 +11,11 @@
 
 struct shard;
 struct pending;
-struct route;
 
 enum mail_kind {
     MAIL_PUBLISH,  /* msg (a ref), pending (may be NULL): match it at yours; answer MAIL_RESOLVED when pending
                     */
-    MAIL_SHARED,   /* as MAIL_PUBLISH, for the member number `pick` of the shared group `route` */
+    MAIL_SHARED,   /* as MAIL_PUBLISH, for member `pick` of the shared route with id `route_id` */
     MAIL_RESOLVED, /* pending: yours; code */
     MAIL_CALL,     /* fn(shard, arg) */
 };
@@ -27,7 +26,7 @@ struct mail {
     struct msg *msg;
     struct pending *pending;
     union {
-        struct route *route;
+        uint32_t route_id;
         uint64_t code;
         void (*fn)(struct shard *sh, void *arg);
     } u;

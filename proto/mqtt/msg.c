@@ -114,38 +114,97 @@ static bool bytes32_take(struct cursor *c, struct bytes *b)
     return cursor_u32(c, &n) && cursor_bytes(c, n, b);
 }
 
+/* The parts of a record, bounds checked, their contents not looked at. */
+struct record {
+    struct bytes topic, props, payload;
+    uint64_t created_ms, expires_ms, origin;
+    uint8_t flags;
+};
+
+static bool record_parse(struct cursor *c, struct record *r)
+{
+    struct cursor at = *c;
+    uint8_t version;
+
+    r->expires_ms = 0;
+    if (!cursor_u8(&at, &version) || version != RECORD_VERSION || !cursor_u8(&at, &r->flags))
+        return false;
+    bool has_expiry = r->flags & RECORD_HAS_EXPIRY;
+    if ((r->flags & ~RECORD_FLAGS) || (r->flags & RECORD_QOS) > 2)
+        return false;
+    if (!cursor_u64(&at, &r->created_ms) || (has_expiry && !cursor_u64(&at, &r->expires_ms)))
+        return false;
+    if (has_expiry && r->expires_ms < r->created_ms)
+        return false;
+    if (!cursor_u64(&at, &r->origin) || !cursor_lenbytes(&at, &r->topic) || !bytes32_take(&at, &r->props) ||
+        !bytes32_take(&at, &r->payload))
+        return false;
+    *c = at;
+    return true;
+}
+
+static uint32_t seconds_left(uint64_t expires_ms, uint64_t now_ms)
+{
+    return now_ms >= expires_ms ? 0 : (uint32_t)((expires_ms - now_ms + 999) / 1000);
+}
+
+bool msg_record_view(struct bytes record, uint64_t now_wall_ms, struct message_in *m, uint64_t *origin)
+{
+    struct cursor c = cursor_of(record);
+    struct record r;
+
+    if (!record_parse(&c, &r))
+        return false;
+    *m = (struct message_in){.topic = r.topic, .payload = r.payload, .props = r.props};
+    m->qos = r.flags & RECORD_QOS;
+    m->retain = r.flags & RECORD_RETAIN;
+    m->has_expiry = r.flags & RECORD_HAS_EXPIRY;
+    m->expiry_s = m->has_expiry ? seconds_left(r.expires_ms, now_wall_ms) : 0;
+    *origin = r.origin;
+    return true;
+}
+
+bool msg_record_topic(struct bytes record, struct bytes *topic)
+{
+    struct cursor c = cursor_of(record);
+    struct record r;
+
+    if (!record_parse(&c, &r))
+        return false;
+    *topic = r.topic;
+    return true;
+}
+
+bool msg_record_expiry(struct bytes record, uint64_t *expires_ms)
+{
+    struct cursor c = cursor_of(record);
+    struct record r;
+
+    *expires_ms = 0;
+    if (!record_parse(&c, &r) || !(r.flags & RECORD_HAS_EXPIRY))
+        return false;
+    *expires_ms = r.expires_ms;
+    return true;
+}
+
 struct msg *msg_record_take(struct cursor *c)
 {
     struct cursor at = *c;
-    struct bytes topic, props, payload;
-    uint64_t created_ms, origin, expires_ms = 0;
-    uint8_t version, flags;
+    struct record r;
 
-    if (!cursor_u8(&at, &version) || version != RECORD_VERSION || !cursor_u8(&at, &flags))
-        return NULL;
-    bool has_expiry = flags & RECORD_HAS_EXPIRY;
-    if ((flags & ~RECORD_FLAGS) || (flags & RECORD_QOS) > 2)
-        return NULL;
-    if (!cursor_u64(&at, &created_ms) || (has_expiry && !cursor_u64(&at, &expires_ms)))
-        return NULL;
-    if (has_expiry && expires_ms < created_ms)
-        return NULL;
-    if (!cursor_u64(&at, &origin) || !cursor_lenbytes(&at, &topic) || !bytes32_take(&at, &props) ||
-        !bytes32_take(&at, &payload))
-        return NULL;
-    if (topic_name_check(topic, 0) != TOPIC_OK || !props_is_message(props))
+    if (!record_parse(&at, &r) || topic_name_check(r.topic, 0) != TOPIC_OK || !props_is_message(r.props))
         return NULL;
 
-    struct msg *m = msg_alloc(topic.n, props.n, payload.n);
+    struct msg *m = msg_alloc(r.topic.n, r.props.n, r.payload.n);
     if (!m)
         return NULL;
-    m->qos = flags & RECORD_QOS;
-    m->retain = flags & RECORD_RETAIN;
-    m->has_expiry = has_expiry;
-    m->created_ms = created_ms;
-    m->expires_ms = expires_ms;
-    m->origin = origin;
-    msg_fill(m, topic, props, payload);
+    m->qos = r.flags & RECORD_QOS;
+    m->retain = r.flags & RECORD_RETAIN;
+    m->has_expiry = r.flags & RECORD_HAS_EXPIRY;
+    m->created_ms = r.created_ms;
+    m->expires_ms = r.expires_ms;
+    m->origin = r.origin;
+    msg_fill(m, r.topic, r.props, r.payload);
     *c = at;
     return m;
 }

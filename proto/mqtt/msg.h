@@ -59,4 +59,11 @@ uint8_t *msg_record_put(uint8_t *p, const struct msg *m);
  */
 struct msg *msg_record_take(struct cursor *c);
 
+/* A record as views into it, without checking the topic and properties again: for records whose bytes are
+ * known to be as they were written. m->expiry_s is what is left (0: expired). False: not a record. */
+bool msg_record_view(struct bytes record, uint64_t now_wall_ms, struct message_in *m, uint64_t *origin);
+bool msg_record_topic(struct bytes record, struct bytes *topic);
+/* False: it never expires. */
+bool msg_record_expiry(struct bytes record, uint64_t *expires_ms);
+
 #endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/conn_i.h"
+#include "node/core/publish_out.h"
+#include "node/core/retained.h"
+#include "node/core/shard_i.h"
+#include "node/core/subscribe.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CLIENT_ID_V31_MAX = 23, ASSIGNED_MAX = 48 };
+
+/* A CONNACK and, when it refuses, the end [MQTT-3.2.2-7]. */
+static bool connack_send(struct conn *c, const struct connack *a)
+{
+    struct shard *sh = c->shard;
+    size_t room =
+        connack_size_max(a->assigned_client_id.n + a->response_info.n + (a->text ? strlen(a->text) : 0));
+    uint8_t *b = outbuf_reserve(&c->out, &sh->outpool, (uint32_t)room);
+    uint8_t *end = encode_connack(b, c->version, a, c->packet_size_max);
+    outbuf_commit(&c->out, end);
+    if (end > b)
+        conn_sent(c, (uint32_t)(end - b));
+    if (a->code == RC_SUCCESS)
+        return true;
+    LOG(sh->node->conf.log, LOG_INFO, "client refused peer=%s:%u code=0x%02x what=\"%s\"", c->peer.address,
+        c->peer.port, (unsigned)a->code, a->text ? a->text : "");
+    conn_close(c, a->code, NULL, CONN_END_REFUSED);
+    return false;
+}
+
+static bool refuse(struct conn *c, enum reason code, const char *text)
+{
+    struct connack a = {.code = code, .text = text};
+    return connack_send(c, &a);
+}
+
+/* What a listener's settings and the standard say against this CONNECT; RC_SUCCESS: nothing. */
+static enum reason connect_judge(const struct conn *c, const struct connect *k, const char **text)
+{
+    const struct settings *set = c->settings;
+    if (k->client_id.n > set->client_id_bytes_max) {
+        *text = "The Client Identifier is too long";
+        return RC_CLIENT_ID_NOT_VALID;
+    }
+    if (k->client_id.n == 0 && (k->version == MQTT_V31 || (k->version == MQTT_V311 && !k->clean_start))) {
+        *text = "An empty Client Identifier needs Clean Session"; /* [MQTT-3.1.3-8] of 3.1.1 */
+        return RC_CLIENT_ID_NOT_VALID;
+    }
+    if (k->auth_method.p) {
+        *text = "No enhanced authentication method is configured"; /* [MQTT-4.12.0-1] */
+        return RC_BAD_AUTHENTICATION_METHOD;
+    }
+    if (!set->anonymous_allowed) {
+        *text = "This listener does not admit clients without authentication, and none is configured";
+        return RC_NOT_AUTHORIZED;
+    }
+    if (!k->has_will)
+        return RC_SUCCESS;
+    if (k->will.qos > set->qos_max) {
+        *text = "The Will QoS is above the Maximum QoS"; /* [MQTT-3.2.2-12] */
+        return RC_QOS_NOT_SUPPORTED;
+    }
+    if (k->will.retain && !set->retain_available) {
+        *text = "Retained messages are not available"; /* [MQTT-3.2.2-13] */
+        return RC_RETAIN_NOT_SUPPORTED;
+    }
+    enum topic_verdict v = topic_name_check(k->will.topic, set->topic_levels_max);
+    if (v != TOPIC_OK) {
+        *text = topic_verdict_text(v);
+        return RC_TOPIC_NAME_INVALID;
+    }
+    if (k->will.topic.p[0] == '$' && (bytes_starts(k->will.topic, bytes_of("$SYS", 4)) ||
+                                      bytes_starts(k->will.topic, bytes_of("$share", 6)))) {
+        *text = "The Will Topic is reserved for the server";
+        return RC_TOPIC_NAME_INVALID;
+    }
+    return RC_SUCCESS;
+}
+
+/* An id of our own, whose home is this shard [MQTT-3.1.3-6]. */
+static struct bytes id_assign(struct shard *sh, char buf[ASSIGNED_MAX])
+{
+    struct bytes id;
+    do {
+        int n = snprintf(buf, ASSIGNED_MAX, "covey-%016llx%04x", (unsigned long long)shard_random(sh),
+                         (unsigned)(shard_random(sh) & 0xffff));
+        id = bytes_of(buf, (size_t)n);
+    } while (node_home(sh->node, id) != sh->number || session_find(sh, id));
+    return id;
+}
+
+static uint32_t expiry_of(const struct settings *set, const struct connect *k)
+{
+    uint32_t e = k->session_expiry_s;
+    if (k->version != MQTT_V5 && !k->clean_start)
+        e = set->session_expiry_default_s;
+    return e < set->session_expiry_max_s ? e : set->session_expiry_max_s;
+}
+
+static void conn_open(struct conn *c, const struct connect *k)
+{
+    const struct settings *set = c->settings;
+    uint16_t keep =
+        set->server_keep_alive_s ? set->server_keep_alive_s : k->keep_alive_s; /* [MQTT-3.2.2-21] */
+    c->state = CONN_OPEN;
+    c->keep_alive_ms = (uint32_t)keep * 10u * set->keep_alive_percent;
+    c->packet_size_max = k->packet_size_max;
+    c->problem_info = k->request_problem_info;
+    c->alias_out_max = k->topic_alias_max;
+    c->is_bridge = k->is_bridge;
+    if (k->has_username)
+        c->username = mem_dup(k->username.p, k->username.n);
+    wheel_stop(&c->timer);
+    if (c->keep_alive_ms)
+        wheel_set(&c->shard->wheel, &c->timer, c->shard->now_ms + c->keep_alive_ms);
+}
+
+static void will_set(struct session *s, const struct connect *k)
+{
+    if (!k->has_will)
+        return;
+    struct msg *m = msg_new(&k->will, s->shard->wall_ms, s->number);
+    CHECK(m != NULL); /* no larger than a packet may be */
+    s->will = mem_alloc(sizeof *s->will);
+    *s->will = (struct will){m, k->will_delay_s};
+}
+
+/* The session that the CONNECT asks for: the old one, taken over if need be, or a new one [MQTT-3.1.2-4, -5,
+ * -6]. */
+static struct session *session_get(struct conn *c, const struct connect *k, struct bytes id, bool *present)
+{
+    struct shard *sh = c->shard;
+    struct session *s = session_find(sh, id);
+    if (s && s->conn) {
+        COUNT(sh, SESSION_TAKENOVER);
+        conn_close(s->conn, RC_SESSION_TAKEN_OVER,
+                   "Another connection uses this Client Identifier", /* [MQTT-3.1.4-3] */
+                   CONN_END_TAKEN_OVER);
+        s = session_find(sh, id); /* it may have ended with its connection */
+    }
+    if (s && k->clean_start) {
+        COUNT(sh, SESSION_DISCARDED);
+        session_end(s);
+        s = NULL;
+    }
+    *present = s != NULL;
+    if (s) {
+        COUNT(sh, SESSION_RESUMED);
+        return s;
+    }
+    COUNT(sh, SESSION_CREATED);
+    return session_new(sh, id, 0);
+}
+
+static void session_take_settings(struct session *s, struct conn *c, const struct connect *k)
+{
+    const struct settings *set = c->settings;
+    bool was_persistent = session_is_persistent(s);
+    s->expiry_s = expiry_of(set, k);
+    s->version = (uint8_t)k->version;
+    s->clean_start = k->clean_start;
+    s->inflight_max =
+        k->receive_max < set->inflight_max ? k->receive_max : set->inflight_max; /* [MQTT-3.3.4-9] */
+    free(s->username);
+    s->username = c->username ? mem_dup(c->username, strlen(c->username)) : NULL;
+    if (session_is_persistent(s)) {
+        will_set(s, k);
+        persist_session(s);
+        for (uint32_t i = 0; i < s->subs_n && !was_persistent; i++)
+            persist_sub(s->subs[i]);
+        return;
+    }
+    will_set(s, k);
+    if (s->is_recorded)
+        persist_session_end(s);
+}
+
+static bool connect_accept(struct conn *c, const struct connect *k)
+{
+    const struct settings *set = c->settings;
+    char assigned[ASSIGNED_MAX];
+    struct connack a = {.code = RC_SUCCESS};
+    struct bytes id = k->client_id;
+    if (id.n == 0) {
+        id = id_assign(c->shard, assigned);
+        a.assigned_client_id = id; /* [MQTT-3.1.3-7] */
+    }
+    struct session *s = session_get(c, k, id, &a.session_present);
+    conn_open(c, k);
+    session_take_settings(s, c, k);
+    a.session_present = a.session_present && k->version != MQTT_V31;
+    a.has_session_expiry = k->version == MQTT_V5 && s->expiry_s != k->session_expiry_s;
+    a.session_expiry_s = s->expiry_s;
+    a.has_server_keep_alive = set->server_keep_alive_s && set->server_keep_alive_s != k->keep_alive_s;
+    a.server_keep_alive_s = set->server_keep_alive_s;
+    a.receive_max = set->receive_max;
+    a.topic_alias_max = set->topic_alias_max;
+    a.packet_size_max = set->packet_size_max;
+    a.qos_max = set->qos_max; /* [MQTT-3.2.2-9] */
+    a.retain_unavailable = !set->retain_available;
+    a.wildcard_unavailable = !set->wildcard_available;
+    a.shared_unavailable = !set->shared_available;
+    if (k->request_response_info && set->response_info[0]) /* [MQTT-3.1.2-28] */
+        a.response_info = bytes_str(set->response_info);
+    connack_send(c, &a); /* [MQTT-3.2.0-1] */
+    session_attach(s, c);
+    return c->state == CONN_OPEN;
+}
+
+bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
+{
+    struct connect k;
+    struct fault f;
+    const char *text = NULL;
+    COUNT(c->shard, CONNECT_RECEIVED);
+    if (!decode_connect(body, n, &k, &f)) {
+        c->version = (uint8_t)k.version;
+        if (f.code == RC_UNSUPPORTED_PROTOCOL_VERSION && k.version)
+            return refuse(c, f.code, f.text); /* [MQTT-3.1.2-2] */
+        if (k.version == MQTT_V5)
+            return refuse(c, f.code, f.text);
+        return conn_fault(c, &f);
+    }
+    c->version = (uint8_t)k.version;
+    c->packet_size_max = k.packet_size_max;
+    enum reason code = connect_judge(c, &k, &text);
+    if (code != RC_SUCCESS)
+        return refuse(c, code, text);
+    return connect_accept(c, &k);
+}
+
+bool on_disconnect(struct conn *c, const uint8_t *body, uint32_t n)
+{
+    struct disconnect d;
+    struct fault f;
+    struct session *s = c->session;
+    if (!decode_disconnect(body, n, c->version, &d, &f))
+        return conn_fault(c, &f);
+    if (d.has_session_expiry && d.session_expiry_s != s->expiry_s) {
+        if (s->expiry_s == 0)
+            return conn_fail(c, RC_PROTOCOL_ERROR, "Session Expiry Interval was 0 in CONNECT and stays so");
+        uint32_t max = c->settings->session_expiry_max_s;
+        s->expiry_s = d.session_expiry_s < max ? d.session_expiry_s : max;
+        if (s->expiry_s)
+            persist_session(s);
+    }
+    if (d.code == RC_SUCCESS)
+        will_drop(s); /* [MQTT-3.14.4-3] */
+    conn_on_lost(c, CONN_END_CLIENT);
+    return false;
+}
+
+bool on_auth(struct conn *c, const uint8_t *body, uint32_t n)
+{
+    struct auth a;
+    struct fault f;
+    if (!decode_auth(body, n, &a, &f))
+        return conn_fault(c, &f);
+    return conn_fail(c, RC_PROTOCOL_ERROR,
+                     "AUTH without an Authentication Method in CONNECT"); /* [MQTT-4.12.0-7] */
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_COUNTERS_H
+#define COVEY_CORE_COUNTERS_H
+
+/* What a shard counts; plain additions by its own thread. Others read them as a copy taken on that thread.
+ * The names are what ctl, $SYS and the metrics show; they follow EMQX's where one exists. */
+
+#include <stdint.h>
+
+#define COVEY_COUNTERS(X)                                         \
+    X(BYTES_RECEIVED, "bytes.received")                           \
+    X(BYTES_SENT, "bytes.sent")                                   \
+    X(PACKETS_RECEIVED, "packets.received")                       \
+    X(PACKETS_SENT, "packets.sent")                               \
+    X(CONNECT_RECEIVED, "packets.connect.received")               \
+    X(PUBLISH_RECEIVED, "packets.publish.received")               \
+    X(PUBLISH_SENT, "packets.publish.sent")                       \
+    X(SUBSCRIBE_RECEIVED, "packets.subscribe.received")           \
+    X(UNSUBSCRIBE_RECEIVED, "packets.unsubscribe.received")       \
+    X(PINGREQ_RECEIVED, "packets.pingreq.received")               \
+    X(DISCONNECT_RECEIVED, "packets.disconnect.received")         \
+    X(DISCONNECT_SENT, "packets.disconnect.sent")                 \
+    X(MESSAGES_RECEIVED, "messages.received")                     \
+    X(MESSAGES_QOS0_RECEIVED, "messages.qos0.received")           \
+    X(MESSAGES_QOS1_RECEIVED, "messages.qos1.received")           \
+    X(MESSAGES_QOS2_RECEIVED, "messages.qos2.received")           \
+    X(MESSAGES_SENT, "messages.sent")                             \
+    X(MESSAGES_QOS0_SENT, "messages.qos0.sent")                   \
+    X(MESSAGES_QOS1_SENT, "messages.qos1.sent")                   \
+    X(MESSAGES_QOS2_SENT, "messages.qos2.sent")                   \
+    X(MESSAGES_ACKED, "messages.acked")                           \
+    X(MESSAGES_RETAINED, "messages.retained")                     \
+    X(MESSAGES_STORED, "messages.stored")                         \
+    X(DROPPED_NO_SUBSCRIBERS, "messages.dropped.no_subscribers")  \
+    X(DROPPED_QUEUE_FULL, "messages.dropped.queue_full")          \
+    X(DROPPED_SLOW_READER, "messages.dropped.slow_reader")        \
+    X(DROPPED_OFFLINE_QOS0, "messages.dropped.offline_qos0")      \
+    X(DROPPED_EXPIRED, "messages.dropped.expired")                \
+    X(DROPPED_TOO_LARGE, "messages.dropped.too_large")            \
+    X(DROPPED_NO_LOCAL, "messages.dropped.no_local")              \
+    X(DROPPED_STORE, "messages.dropped.store_failed")             \
+    X(DROPPED_SESSION_END, "messages.dropped.session_ended")      \
+    X(DROPPED_AWAIT_REL, "messages.dropped.await_pubrel_timeout") \
+    X(RETAINED_REFUSED, "messages.retained.refused")              \
+    X(CLIENT_CONNECTED, "client.connected")                       \
+    X(CLIENT_DISCONNECTED, "client.disconnected")                 \
+    X(CLIENT_REFUSED, "client.refused")                           \
+    X(CLIENT_FAULTS, "client.faults")                             \
+    X(CLIENT_KEEP_ALIVE, "client.keepalive_timeout")              \
+    X(CLIENT_NO_CONNECT, "client.connect_timeout")                \
+    X(CLIENT_LOST, "client.lost")                                 \
+    X(SESSION_CREATED, "session.created")                         \
+    X(SESSION_RESUMED, "session.resumed")                         \
+    X(SESSION_TAKENOVER, "session.takenover")                     \
+    X(SESSION_DISCARDED, "session.discarded")                     \
+    X(SESSION_TERMINATED, "session.terminated")                   \
+    X(WILL_PUBLISHED, "messages.will.published")                  \
+    X(STORE_FAILURES, "storage.commit_failures")
+
+enum counter {
+#define X(id, name) C_##id,
+    COVEY_COUNTERS(X)
+#undef X
+        COUNTERS
+};
+
+struct counters {
+    uint64_t v[COUNTERS];
+};
+
+const char *counter_name(enum counter c);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_PENDING_H
+#define COVEY_CORE_PENDING_H
+
+/* An acknowledgement that waits for something: a commit, another shard, later a peer. Each thing waited for
+ * holds a reference; when the last one is released the acknowledgement is ready. A connection sends its
+ * waiting acknowledgements in the order in which the packets came [MQTT-4.6.0-2]; one that is ready waits for
+ * those before it. When the connection ends first, the pending is orphaned and goes away silently once it is
+ * released. */
+
+#include "proto/mqtt/packet.h"
+
+struct conn;
+struct shard;
+
+struct pending {
+    struct conn *conn;    /* NULL: orphaned, or a proxy */
+    struct pending *next; /* in the connection's queue */
+    uint32_t refs;
+    uint16_t packet_id;
+    uint8_t type; /* enum packet_type of the acknowledgement; 0: a proxy for one on another shard */
+    uint8_t code;
+    uint8_t failed;  /* a store or a destination could not do its part; code says what */
+    uint8_t counted; /* it holds one of the client's Receive Maximum */
+    uint32_t from;   /* of a proxy: the shard, and its pending */
+    struct pending *origin;
+    char *session_id;      /* of an orphaned PUBREC: whose QoS 2 id it is about; owned */
+    struct suback *suback; /* of SUBACK and UNSUBACK: codes and what to undo; owned */
+};
+
+struct suback {
+    uint16_t n;
+    uint8_t *codes;   /* n of them, behind this struct */
+    const char *text; /* static, or NULL */
+    struct bytes
+        undo; /* the filters, each behind a two-byte length, owned; on failure they are unsubscribed */
+};
+
+struct ackq {
+    struct pending *first;
+    struct pending **last;
+    uint32_t n;
+};
+
+/* A pending with one reference, the caller's, at the end of the connection's queue. */
+struct pending *pending_new(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code);
+/* A stand-in here for a pending of shard `from`: tells it when released. */
+struct pending *pending_new_proxy(uint32_t from, struct pending *origin);
+struct pending *pending_ref(struct pending *p);
+/* Drops one reference; e: how what it waited for ended. NULL is fine. */
+void pending_release(struct shard *sh, struct pending *p, enum reason code);
+
+/* Sends the acknowledgement now, or queues it behind those that wait. text as in encode_ack(). */
+void ack_send(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code, const char *text);
+/* Orphans what waits; frees the queue. */
+void ackq_drop(struct conn *c);
+
+#endif

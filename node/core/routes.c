@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/routes.h"
+
+#include "node/core/ptrtab.h"
+#include "proto/base/check.h"
+#include "proto/base/hash.h"
+#include "proto/base/mem.h"
+#include "proto/topic/topic.h"
+
+#include <stdlib.h>
+
+enum { EXACT_VERSIONS = 1024 };
+
+/* A node of the trie of filters with wildcards: one level. A '#' or '+' child hangs on a pointer, all others
+ * are edges in the hash table, keyed by parent and level. */
+struct tnode {
+    struct route *end;  /* atomic: the filter that ends here */
+    struct route *hash; /* atomic: the filter that goes on with '#' */
+    struct tnode *plus; /* atomic */
+    struct tnode *parent;
+    uint32_t children; /* edges, plus, end and hash: what keeps the node alive */
+    uint32_t edge_hash;
+    uint32_t level_n;
+    char level[];
+};
+
+struct routes {
+    struct ptrtab exact; /* of struct route */
+    struct ptrtab edges; /* of struct tnode */
+    struct tnode *root;
+    void (*defer_free)(void *p);
+    uint64_t seed;
+    uint32_t shards;
+    uint64_t count;
+    uint32_t *ids_free;
+    uint32_t ids_free_n, ids_free_cap, id_next;
+    uint32_t lock;
+    uint64_t wild_version;
+    uint32_t exact_versions[EXACT_VERSIONS];
+};
+
+/* ---- versions and lock ---------------------------------------------------------------------------- */
+
+uint64_t routes_hash(const struct routes *t, struct bytes topic)
+{
+    return hash_bytes(topic.p, topic.n, t->seed);
+}
+
+uint64_t routes_version(const struct routes *t, uint64_t topic_hash)
+{
+    uint64_t wild = __atomic_load_n(&t->wild_version, __ATOMIC_ACQUIRE);
+    uint32_t exact = __atomic_load_n(&t->exact_versions[topic_hash % EXACT_VERSIONS], __ATOMIC_ACQUIRE);
+    return wild << 32 ^ exact;
+}
+
+static void version_bump(struct routes *t, const struct route *r)
+{
+    if (r->node)
+        __atomic_add_fetch(&t->wild_version, 1, __ATOMIC_RELEASE);
+    else
+        __atomic_add_fetch(&t->exact_versions[r->hash % EXACT_VERSIONS], 1, __ATOMIC_RELEASE);
+}
+
+void routes_lock(struct routes *t)
+{
+    while (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE)) {
+        while (__atomic_load_n(&t->lock, __ATOMIC_RELAXED))
+            __builtin_ia32_pause();
+    }
+}
+
+void routes_unlock(struct routes *t)
+{
+    __atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------------- */
+
+static struct tnode *tnode_new(struct tnode *parent, struct bytes level, uint32_t edge_hash)
+{
+    struct tnode *n = mem_zalloc(sizeof *n + level.n);
+    n->parent = parent;
+    n->edge_hash = edge_hash;
+    n->level_n = level.n;
+    bytes_put((uint8_t *)n->level, level);
+    return n;
+}
+
+static uint32_t edge_hash(const struct routes *t, const struct tnode *parent, uint64_t level_hash)
+{
+    return (uint32_t)hash_u64((uint64_t)(uintptr_t)parent ^ level_hash, t->seed);
+}
+
+static struct tnode *edge_find(const struct routes *t, const struct tnode *parent, struct bytes level,
+                               uint32_t h)
+{
+    struct ptrslots *s = ptrtab_slots(&t->edges);
+    uint32_t at = 0;
+    struct tnode *n;
+    while ((n = ptrslots_probe(s, h, &at))) {
+        if (n->parent == parent && n->level_n == level.n && memcmp(n->level, level.p, level.n) == 0)
+            return n;
+    }
+    return NULL;
+}
+
+static bool level_is(struct bytes level, char c)
+{
+    return level.n == 1 && level.p[0] == (uint8_t)c;
+}
+
+static struct tnode *child_get(struct routes *t, struct tnode *parent, struct bytes level)
+{
+    struct tnode *n;
+    if (level_is(level, '+')) {
+        if (!parent->plus) {
+            n = tnode_new(parent, level, 0);
+            __atomic_store_n(&parent->plus, n, __ATOMIC_RELEASE);
+            parent->children++;
+        }
+        return parent->plus;
+    }
+    uint32_t h = edge_hash(t, parent, hash_bytes(level.p, level.n, t->seed));
+    n = edge_find(t, parent, level, h);
+    if (!n) {
+        n = tnode_new(parent, level, h);
+        ptrtab_add(&t->edges, h, n);
+        parent->children++;
+    }
+    return n;
+}
+
+/* Where a filter with wildcards hangs: the slot of its last node, making the nodes on the way. */
+static struct route **wild_slot_get(struct routes *t, struct bytes filter, struct tnode **node)
+{
+    struct tnode *n = t->root;
+    uint32_t at = 0;
+    struct bytes level;
+    while (topic_level_next(filter, &at, &level)) {
+        if (level_is(level, '#')) {
+            *node = n;
+            return &n->hash;
+        }
+        n = child_get(t, n, level);
+    }
+    *node = n;
+    return &n->end;
+}
+
+static struct route **wild_slot_find(struct routes *t, struct bytes filter)
+{
+    struct tnode *n = t->root;
+    uint32_t at = 0;
+    struct bytes level;
+    while (n && topic_level_next(filter, &at, &level)) {
+        if (level_is(level, '#'))
+            return &n->hash;
+        if (level_is(level, '+'))
+            n = n->plus;
+        else
+            n = edge_find(t, n, level, edge_hash(t, n, hash_bytes(level.p, level.n, t->seed)));
+    }
+    return n ? &n->end : NULL;
+}
+
+/* Nodes that hold nothing any more go, from the leaf up. */
+static void tnode_prune(struct routes *t, struct tnode *n)
+{
+    while (n != t->root && n->children == 0) {
+        struct tnode *parent = n->parent;
+        if (parent->plus == n)
+            __atomic_store_n(&parent->plus, NULL, __ATOMIC_RELEASE);
+        else
+            ptrtab_del(&t->edges, n->edge_hash, n);
+        parent->children--;
+        t->defer_free(n);
+        n = parent;
+    }
+}
+
+/* ---- routes --------------------------------------------------------------------------------------- */
+
+static bool has_wildcard(struct bytes f)
+{
+    return f.n && (memchr(f.p, '+', f.n) || memchr(f.p, '#', f.n));
+}
+
+static struct route *exact_find(const struct routes *t, struct bytes topic, uint32_t h)
+{
+    struct ptrslots *s = ptrtab_slots(&t->exact);
+    uint32_t at = 0;
+    struct route *r;
+    while ((r = ptrslots_probe(s, h, &at))) {
+        if (r->filter_n == topic.n && memcmp(r->text, topic.p, topic.n) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+static struct route *plain_find(struct routes *t, struct bytes filter)
+{
+    if (!has_wildcard(filter))
+        return exact_find(t, filter, (uint32_t)routes_hash(t, filter));
+    struct route **slot = wild_slot_find(t, filter);
+    return slot ? *slot : NULL;
+}
+
+static uint32_t id_take(struct routes *t)
+{
+    return t->ids_free_n ? t->ids_free[--t->ids_free_n] : t->id_next++;
+}
+
+static void id_put(struct routes *t, uint32_t id)
+{
+    if (t->ids_free_n == t->ids_free_cap) {
+        t->ids_free_cap = t->ids_free_cap ? t->ids_free_cap * 2 : 64;
+        t->ids_free = mem_realloc(t->ids_free, sizeof *t->ids_free * t->ids_free_cap);
+    }
+    t->ids_free[t->ids_free_n++] = id;
+}
+
+static struct route *route_new(struct routes *t, struct bytes filter, struct bytes group, uint32_t hash)
+{
+    struct route *r = mem_zalloc(sizeof *r + filter.n + group.n);
+    r->id = id_take(t);
+    r->hash = hash;
+    r->filter_n = (uint16_t)filter.n;
+    r->group_n = (uint16_t)group.n;
+    bytes_put(bytes_put((uint8_t *)r->text, filter), group);
+    t->count++;
+    return r;
+}
+
+/* The route without a group: made when missing, since shared routes hang on it. */
+static struct route *plain_get(struct routes *t, struct bytes filter)
+{
+    struct route *r = plain_find(t, filter);
+    if (r)
+        return r;
+    uint32_t h = (uint32_t)routes_hash(t, filter);
+    r = route_new(t, filter, bytes_of(NULL, 0), h);
+    if (!has_wildcard(filter)) {
+        ptrtab_add(&t->exact, h, r);
+        return r;
+    }
+    struct route **slot = wild_slot_get(t, filter, &r->node);
+    r->node->children++;
+    __atomic_store_n(slot, r, __ATOMIC_RELEASE);
+    return r;
+}
+
+static struct route *shared_find(struct route *plain, struct bytes group)
+{
+    struct route *r = __atomic_load_n(&plain->shared, __ATOMIC_ACQUIRE);
+    while (r && !bytes_eq(route_group(r), group))
+        r = __atomic_load_n(&r->shared_next, __ATOMIC_ACQUIRE);
+    return r;
+}
+
+struct route *routes_find(struct routes *t, struct bytes filter, struct bytes group)
+{
+    struct route *r = plain_find(t, filter);
+    return r && group.n ? shared_find(r, group) : r;
+}
+
+struct route *routes_add(struct routes *t, struct bytes filter, struct bytes group, uint32_t shard)
+{
+    struct route *plain = plain_get(t, filter);
+    struct route *r = plain;
+    if (group.n) {
+        r = shared_find(plain, group);
+        if (!r) {
+            r = route_new(t, filter, group, plain->hash);
+            r->node = plain->node;
+            r->share = mem_zalloc(sizeof *r->share + t->shards * sizeof r->share->online[0]);
+            r->shared_next = plain->shared;
+            __atomic_store_n(&plain->shared, r, __ATOMIC_RELEASE);
+        }
+    }
+    __atomic_or_fetch(&r->shards, 1ull << shard, __ATOMIC_RELEASE);
+    version_bump(t, plain);
+    return r;
+}
+
+static void route_retire(struct routes *t, struct route *r)
+{
+    id_put(t, r->id);
+    t->count--;
+    if (r->share)
+        t->defer_free(r->share);
+    t->defer_free(r);
+}
+
+static void shared_unlink(struct route *plain, struct route *r)
+{
+    struct route **at = &plain->shared;
+    while (*at != r)
+        at = &(*at)->shared_next;
+    __atomic_store_n(at, r->shared_next, __ATOMIC_RELEASE);
+}
+
+static void plain_unlink(struct routes *t, struct route *r)
+{
+    if (!r->node) {
+        ptrtab_del(&t->exact, r->hash, r);
+        return;
+    }
+    struct route **slot = r->node->hash == r ? &r->node->hash : &r->node->end;
+    __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
+    r->node->children--;
+}
+
+void routes_del(struct routes *t, struct route *r, uint32_t shard)
+{
+    struct route *plain = r;
+    uint64_t left = __atomic_and_fetch(&r->shards, ~(1ull << shard), __ATOMIC_RELEASE);
+    if (r->group_n) {
+        plain = plain_find(t, route_filter(r));
+        CHECK(plain != NULL);
+        if (!left) {
+            shared_unlink(plain, r);
+            version_bump(t, plain);
+            route_retire(t, r);
+        }
+    }
+    if (!plain->shards && !plain->shared) {
+        struct tnode *node = plain->node;
+        plain_unlink(t, plain);
+        version_bump(t, plain);
+        route_retire(t, plain);
+        if (node)
+            tnode_prune(t, node);
+        return;
+    }
+    version_bump(t, plain);
+}
+
+/* ---- matching ------------------------------------------------------------------------------------- */
+
+static void list_add(struct route_list *l, struct route *r)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->v = mem_realloc(l->v, sizeof(struct route *) * l->cap);
+    }
+    l->v[l->n++] = r;
+}
+
+void route_list_fini(struct route_list *l)
+{
+    free(l->v);
+    free(l->front[0]);
+    free(l->front[1]);
+    *l = (struct route_list){0};
+}
+
+static void front_add(struct route_list *l, unsigned which, uint32_t at, struct tnode *n)
+{
+    if (at == l->front_cap[which]) {
+        l->front_cap[which] = at ? at * 2 : 16;
+        l->front[which] = mem_realloc(l->front[which], sizeof(struct tnode *) * l->front_cap[which]);
+    }
+    l->front[which][at] = n;
+}
+
+static void add_slot(struct route_list *out, struct route *const *slot)
+{
+    struct route *r = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (r)
+        list_add(out, r);
+}
+
+/* Level by level, with the set of nodes that match so far. */
+static void wild_match(const struct routes *t, struct bytes topic, struct route_list *out)
+{
+    uint32_t n = 1, at = 0;
+    unsigned cur = 0;
+    struct bytes level;
+    front_add(out, 0, 0, t->root);
+    while (n && topic_level_next(topic, &at, &level)) {
+        bool root_guard = level.p == topic.p && topic.n && topic.p[0] == '$'; /* [MQTT-4.7.2-1] */
+        uint64_t lh = hash_bytes(level.p, level.n, t->seed);
+        uint32_t m = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            struct tnode *node = out->front[cur][i];
+            struct tnode *plus = __atomic_load_n(&node->plus, __ATOMIC_ACQUIRE);
+            if (!root_guard) {
+                add_slot(out, &node->hash);
+                if (plus)
+                    front_add(out, !cur, m++, plus);
+            }
+            struct tnode *next = edge_find(t, node, level, edge_hash(t, node, lh));
+            if (next)
+                front_add(out, !cur, m++, next);
+        }
+        n = m;
+        cur = !cur;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        add_slot(out, &out->front[cur][i]->end);
+        add_slot(out, &out->front[cur][i]->hash); /* `a/#` matches `a` */
+    }
+}
+
+void routes_match(const struct routes *t, struct bytes topic, uint64_t topic_hash, struct route_list *out)
+{
+    out->n = 0;
+    struct route *r = exact_find(t, topic, (uint32_t)topic_hash);
+    if (r)
+        list_add(out, r);
+    if (__atomic_load_n(&t->root->children, __ATOMIC_RELAXED))
+        wild_match(t, topic, out);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------ */
+
+struct routes *routes_new(uint64_t seed, uint32_t shards, void (*defer_free)(void *p))
+{
+    struct routes *t = mem_zalloc(sizeof *t);
+    t->seed = seed;
+    t->shards = shards;
+    t->defer_free = defer_free ? defer_free : free;
+    ptrtab_init(&t->exact, t->defer_free);
+    ptrtab_init(&t->edges, t->defer_free);
+    t->root = tnode_new(NULL, bytes_of(NULL, 0), 0);
+    return t;
+}
+
+static void plain_free(struct route *r)
+{
+    while (r) {
+        struct route *s = r->group_n ? r->shared_next : r->shared;
+        free(r->share);
+        free(r);
+        r = s;
+    }
+}
+
+static void tnode_free(struct tnode *n)
+{
+    plain_free(n->end);
+    plain_free(n->hash);
+    free(n);
+}
+
+/* A chain of '+' nodes hangs on one edge node only, so it is walked from there. */
+static void plus_free(struct tnode *n)
+{
+    while (n) {
+        struct tnode *plus = n->plus;
+        tnode_free(n);
+        n = plus;
+    }
+}
+
+void routes_free(struct routes *t)
+{
+    if (!t)
+        return;
+    uint32_t at = 0;
+    void *p;
+    while ((p = ptrtab_next(&t->exact, &at)))
+        plain_free(p);
+    at = 0;
+    while ((p = ptrtab_next(&t->edges, &at)))
+        plus_free(p);
+    plus_free(t->root);
+    ptrtab_fini(&t->exact);
+    ptrtab_fini(&t->edges);
+    free(t->ids_free);
+    free(t);
+}
+
+static void plain_each(struct route *r, void (*fn)(void *ctx, struct route *r), void *ctx)
+{
+    while (r) {
+        struct route *next = r->group_n ? r->shared_next : r->shared;
+        if (r->shards)
+            fn(ctx, r);
+        r = next;
+    }
+}
+
+static void plus_each(struct tnode *n, void (*fn)(void *ctx, struct route *r), void *ctx)
+{
+    for (; n; n = n->plus) {
+        plain_each(n->end, fn, ctx);
+        plain_each(n->hash, fn, ctx);
+    }
+}
+
+void routes_each(struct routes *t, void (*fn)(void *ctx, struct route *r), void *ctx)
+{
+    uint32_t at = 0;
+    void *p;
+    while ((p = ptrtab_next(&t->exact, &at)))
+        plain_each(p, fn, ctx);
+    at = 0;
+    while ((p = ptrtab_next(&t->edges, &at)))
+        plus_each(p, fn, ctx);
+    plus_each(t->root, fn, ctx);
+}
+
+uint64_t routes_count(const struct routes *t)
+{
+    return __atomic_load_n(&t->count, __ATOMIC_RELAXED);
+}
+
+uint32_t routes_id_max(const struct routes *t)
+{
+    return __atomic_load_n(&t->id_next, __ATOMIC_RELAXED);
+}

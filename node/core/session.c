@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/session.h"
+
+#include "node/core/conn_i.h"
+#include "node/core/publish_out.h"
+#include "node/core/retained.h"
+#include "node/core/shard_i.h"
+#include "node/core/subscribe.h"
+#include "proto/base/check.h"
+#include "proto/base/hash.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+enum { SUBTAB_FROM = 16 /* subscriptions from which on a session has a table of them */ };
+
+static uint32_t id_hash(const struct shard *sh, struct bytes id)
+{
+    return (uint32_t)hash_bytes(id.p, id.n, sh->node->conf.seed);
+}
+
+struct session *session_find(struct shard *sh, struct bytes id)
+{
+    uint32_t h = id_hash(sh, id), at = 0;
+    struct ptrslots *slots = ptrtab_slots(&sh->sessions);
+    struct session *s;
+    while ((s = ptrslots_probe(slots, h, &at))) {
+        if (bytes_eq(session_id(s), id))
+            return s;
+    }
+    return NULL;
+}
+
+struct session *session_new(struct shard *sh, struct bytes id, uint64_t number)
+{
+    struct session *s = mem_zalloc(sizeof *s + id.n + 1);
+    s->shard = sh;
+    s->hash = id_hash(sh, id);
+    s->number = number ? number : sh->session_next++ * NODE_SHARDS_MAX + sh->number;
+    s->created_ms = s->since_ms = sh->wall_ms;
+    s->id_n = (uint16_t)id.n;
+    bytes_put((uint8_t *)s->id, id);
+    s->inflight_max = sh->node->conf.settings->inflight_max;
+    wheel_timer_init(&s->timer);
+    list_init(&s->dirty_link);
+    ptrtab_add(&sh->sessions, s->hash, s);
+    return s;
+}
+
+void session_free(struct session *s)
+{
+    list_del(&s->dirty_link);
+    wheel_stop(&s->timer);
+    sendq_free(s->q);
+    pidset_free(s->rx2);
+    if (s->will)
+        msg_unref(s->will->msg);
+    free(s->will);
+    free(s->subs);
+    if (s->subtab)
+        ptrtab_fini(s->subtab);
+    free(s->subtab);
+    free(s->username);
+    free(s);
+}
+
+/* Who waits for messages of a queue that goes away: there is nobody left to keep them for. */
+static void pendings_release(struct session *s, struct ring *r)
+{
+    for (uint64_t i = r->first; i < r->end; i++) {
+        struct slot *slot = ring_at(r, i);
+        struct pending *p = slot->pending;
+        slot->pending = NULL;
+        if (slot->state == SLOT_READY)
+            COUNT(s->shard, DROPPED_SESSION_END);
+        pending_release(s->shard, p, RC_SUCCESS);
+    }
+}
+
+void session_end(struct session *s)
+{
+    struct shard *sh = s->shard;
+    CHECK(s->conn == NULL);
+    will_publish(s);
+    while (s->subs_n)
+        session_sub_del(s, s->subs[s->subs_n - 1]);
+    if (s->q) {
+        pendings_release(s, &s->q->win);
+        pendings_release(s, &s->q->tail);
+    }
+    if (s->is_recorded)
+        persist_session_end(s);
+    persist_forget(s);
+    COUNT(sh, SESSION_TERMINATED);
+    ptrtab_del(&sh->sessions, s->hash, s);
+    session_free(s);
+}
+
+/* ---- subscriptions -------------------------------------------------------------------------------- */
+
+static uint32_t route_hash(const struct route *r)
+{
+    return (uint32_t)hash_u64((uint64_t)(uintptr_t)r, 0);
+}
+
+struct subscription *session_sub_find(const struct session *s, const struct route *r)
+{
+    if (!s->subtab) {
+        for (uint32_t i = 0; i < s->subs_n; i++) {
+            if (s->subs[i]->route == r)
+                return s->subs[i];
+        }
+        return NULL;
+    }
+    struct ptrslots *slots = ptrtab_slots(s->subtab);
+    uint32_t at = 0;
+    struct subscription *sub;
+    while ((sub = ptrslots_probe(slots, route_hash(r), &at))) {
+        if (sub->route == r)
+            return sub;
+    }
+    return NULL;
+}
+
+static void subtab_make(struct session *s)
+{
+    s->subtab = mem_alloc(sizeof *s->subtab);
+    ptrtab_init(s->subtab, NULL);
+    for (uint32_t i = 0; i < s->subs_n; i++)
+        ptrtab_add(s->subtab, route_hash(s->subs[i]->route), s->subs[i]);
+}
+
+struct subscription *session_sub_add(struct session *s, const struct topic_filter *f)
+{
+    struct subscription *sub = subs_add(&s->shard->subs, s, f);
+    if (s->subs_n == s->subs_cap) {
+        s->subs_cap = s->subs_cap ? s->subs_cap * 2 : 1;
+        s->subs = mem_realloc(s->subs, sizeof(struct subscription *) * s->subs_cap);
+    }
+    sub->index = s->subs_n;
+    s->subs[s->subs_n++] = sub;
+    if (s->subtab)
+        ptrtab_add(s->subtab, route_hash(sub->route), sub);
+    else if (s->subs_n > SUBTAB_FROM)
+        subtab_make(s);
+    if (sub->route->share) {
+        s->has_shared = 1;
+        subs_member_set(&s->shard->subs, sub, s->conn ? SUBS_ONLINE : SUBS_OFFLINE);
+    }
+    return sub;
+}
+
+void session_sub_del(struct session *s, struct subscription *sub)
+{
+    if (s->subtab)
+        ptrtab_del(s->subtab, route_hash(sub->route), sub);
+    s->subs[sub->index] = s->subs[--s->subs_n];
+    s->subs[sub->index]->index = sub->index;
+    subs_del(&s->shard->subs, sub);
+}
+
+static void members_set(struct session *s, enum subs_member state)
+{
+    for (uint32_t i = 0; s->has_shared && i < s->subs_n; i++) {
+        if (s->subs[i]->route->share)
+            subs_member_set(&s->shard->subs, s->subs[i], state);
+    }
+}
+
+/* ---- the connection comes and goes ---------------------------------------------------------------- */
+
+/* What was in flight on the old connection is sent again on the new one [MQTT-4.4.0-1]. */
+static void sendq_rewind(struct sendq *q)
+{
+    for (uint64_t i = sendq_low(q); i < q->sent; i++) {
+        struct slot *slot = ring_at(&q->win, i);
+        if (slot->state == SLOT_SENT)
+            slot->state = SLOT_RESEND;
+    }
+    q->sent = sendq_low(q);
+    q->inflight = 0;
+}
+
+void session_attach(struct session *s, struct conn *c)
+{
+    struct shard *sh = s->shard;
+    CHECK(s->conn == NULL);
+    s->conn = c;
+    c->session = s;
+    s->since_ms = sh->wall_ms;
+    sh->online_n++;
+    COUNT(sh, CLIENT_CONNECTED);
+    members_set(s, SUBS_ONLINE);
+    session_timer_start(s);
+    if (s->q) {
+        sendq_rewind(s->q);
+        session_pump(s);
+    }
+}
+
+void session_detach(struct session *s)
+{
+    struct shard *sh = s->shard;
+    s->conn = NULL;
+    s->since_ms = sh->wall_ms;
+    sh->online_n--;
+    members_set(s, SUBS_OFFLINE);
+    if (s->will && (s->will->delay_s == 0 || s->expiry_s == 0)) /* [MQTT-3.1.2-8] */
+        will_publish(s);
+    if (!session_is_persistent(s)) { /* [MQTT-4.1.0-2] */
+        session_end(s);
+        return;
+    }
+    persist_session(s);
+    session_timer_start(s);
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+static uint64_t session_end_ms(const struct session *s)
+{
+    if (s->expiry_s == SECONDS_FOREVER)
+        return UINT64_MAX;
+    return s->since_ms + (uint64_t)s->expiry_s * 1000;
+}
+
+void session_timer_start(struct session *s)
+{
+    struct shard *sh = s->shard;
+    uint64_t wall = UINT64_MAX;
+    wheel_stop(&s->timer);
+    if (s->conn) {
+        uint32_t rel_s = s->conn->settings->await_rel_timeout_s;
+        if (s->rx2 && s->rx2->n && rel_s)
+            wheel_set(&sh->session_wheel, &s->timer, sh->now_ms + (uint64_t)rel_s * 1000);
+        return;
+    }
+    wall = session_end_ms(s);
+    if (s->will && s->since_ms + (uint64_t)s->will->delay_s * 1000 < wall)
+        wall = s->since_ms + (uint64_t)s->will->delay_s * 1000;
+    if (wall == UINT64_MAX)
+        return;
+    wheel_set(&sh->session_wheel, &s->timer, sh->now_ms + (wall > sh->wall_ms ? wall - sh->wall_ms : 0));
+}
+
+/* QoS 2 messages whose PUBREL never came: their ids become free again. */
+static void await_rel_expire(struct session *s)
+{
+    struct shard *sh = s->shard;
+    uint32_t rel_s = s->conn->settings->await_rel_timeout_s;
+    uint32_t now_s = (uint32_t)(sh->now_ms / 1000);
+    uint16_t id;
+    while (s->rx2 && rel_s && now_s > rel_s && (id = pidset_older(s->rx2, now_s - rel_s))) {
+        pidset_del(s->rx2, id);
+        COUNT(sh, DROPPED_AWAIT_REL);
+        if (session_is_persistent(s))
+            persist_touch(s);
+    }
+    session_timer_start(s);
+}
+
+void session_on_timer(struct session *s)
+{
+    struct shard *sh = s->shard;
+    if (s->conn) {
+        await_rel_expire(s);
+        return;
+    }
+    if (sh->wall_ms >= session_end_ms(s)) {
+        session_end(s);
+        return;
+    }
+    if (s->will && sh->wall_ms >= s->since_ms + (uint64_t)s->will->delay_s * 1000) {
+        will_publish(s);
+        persist_session(s);
+    }
+    session_timer_start(s);
+}
+
+/* ---- wills ---------------------------------------------------------------------------------------- */
+
+void will_drop(struct session *s)
+{
+    if (!s->will)
+        return;
+    msg_unref(s->will->msg);
+    free(s->will);
+    s->will = NULL;
+}
+
+void will_publish(struct session *s)
+{
+    struct shard *sh = s->shard;
+    struct will *w = s->will;
+    enum topic_verdict verdict;
+    if (!w)
+        return;
+    s->will = NULL; /* [MQTT-3.1.2-10] */
+    struct publication p = {.msg = w->msg, .client_hash = s->hash};
+    p.m = msg_view(w->msg, w->msg->created_ms); /* its expiry starts now */
+    p.origin = s->number;
+    const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
+    CHECK(match != NULL); /* checked at CONNECT */
+    /* The counted copy carries the time of CONNECT; one with the time of publication is made when needed. */
+    p.msg = NULL;
+    COUNT(sh, WILL_PUBLISHED);
+    if (p.m.retain) /* [MQTT-3.1.2-15] */
+        retained_publish(sh, &p);
+    deliver_match(sh, &p, match);
+    publication_fini(sh, &p);
+    msg_unref(w->msg);
+    free(w);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_SHARD_I_H
+#define COVEY_CORE_SHARD_I_H
+
+/* The inside of a shard, for the files of this folder only: each part belongs to one of them. */
+
+#include "node/core/counters.h"
+#include "node/core/node.h"
+#include "node/core/persist.h"
+#include "node/core/ptrtab.h"
+#include "node/core/session.h"
+#include "node/core/shard.h"
+#include "node/core/subs.h"
+
+/* The publish that is being delivered: encoded once per form, see deliver.c. */
+struct encoder {
+    uint8_t *buf[4]; /* by (5.0 or not) and (QoS or not) */
+    uint32_t cap[4];
+};
+
+struct shard {
+    struct node *node;
+    uint32_t number;
+    uint32_t mark; /* of the publish under way */
+    uint64_t now_ms;
+    uint64_t wall_ms;
+    uint64_t random;
+    struct wheel wheel;         /* of connections */
+    struct wheel session_wheel; /* of sessions */
+    struct outpool outpool;
+    struct list dirty;   /* connections */
+    struct list replays; /* that wait for retained messages to be stored */
+    struct list conns;   /* all */
+    uint32_t conns_n;
+    uint32_t online_n;
+    struct ptrtab sessions; /* by client id */
+    uint64_t session_next;
+    struct subs subs;
+    struct persist persist;
+    struct counters counters;
+    struct encoder encoder;
+    struct collected *collected; /* sessions that one publish reaches by several filters */
+    uint32_t collected_cap;
+    uint32_t *collected_ids;
+    uint32_t collected_ids_cap;
+    struct store_reader *reader; /* NULL without a store */
+    uint64_t sweep_ms;           /* when the next look for expired retained messages is due */
+    uint32_t sweep_n;            /* how far the last one came */
+    uint8_t sweep_key[STORE_KEY_MAX];
+    struct mailbag *outbox[NODE_SHARDS_MAX];
+};
+
+struct node {
+    struct node_conf conf;
+    struct routes *routes;
+    struct shard *shards[NODE_SHARDS_MAX];
+    uint64_t retained_given[NODE_SHARDS_MAX]; /* retained changes put into a shard's batches, atomic */
+    uint64_t retained_done[NODE_SHARDS_MAX];  /* of those, stored or failed, atomic */
+    uint64_t replays_waiting;                 /* bit per shard, atomic */
+    uint64_t retained_count;                  /* about, atomic */
+};
+
+#define COUNT(sh, id) ((sh)->counters.v[C_##id]++)
+
+/* xorshift64*: for picking members, never for secrets. */
+static inline uint64_t shard_random(struct shard *sh)
+{
+    uint64_t x = sh->random;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    sh->random = x;
+    return x * 0x2545F4914F6CDD1Dull;
+}
+
+/* Appends to the outbox for shard `to`. */
+void mail_push(struct shard *sh, uint32_t to, const struct mail *m);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/subscribe.h"
+
+#include "node/core/conn_i.h"
+#include "node/core/retained.h"
+#include "node/core/shard_i.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+static struct suback *suback_new(uint32_t n)
+{
+    struct suback *b = mem_zalloc(sizeof *b + n);
+    b->codes = (uint8_t *)(b + 1);
+    return b;
+}
+
+void suback_free(struct suback *b)
+{
+    if (!b)
+        return;
+    free((void *)(uintptr_t)b->undo.p);
+    free(b);
+}
+
+void suback_send(struct conn *c, enum packet_type type, uint16_t packet_id, const struct suback *b)
+{
+    uint8_t *p = outbuf_reserve(&c->out, &c->shard->outpool, 16u + b->n + REASON_TEXT_MAX);
+    uint8_t *end = encode_suback(p, c->version, type, packet_id, b->codes, b->n,
+                                 c->problem_info ? b->text : NULL, c->packet_size_max);
+    outbuf_commit(&c->out, end);
+    conn_sent(c, (uint32_t)(end - p));
+}
+
+void suback_undo(struct session *s, struct suback *b, enum reason code)
+{
+    struct cursor at = cursor_of(b->undo);
+    struct bytes filter;
+    const char *text;
+    b->text = "The store could not write; nothing was changed for good";
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (b->codes[i] < RC_UNSPECIFIED_ERROR)
+            b->codes[i] = (uint8_t)code;
+    }
+    while (cursor_lenbytes(&at, &filter))
+        session_unsubscribe(s, filter, &text);
+}
+
+/* Filters are kept for the undo as they stood in the packet. */
+static void undo_add(struct suback *b, struct bytes filter)
+{
+    uint8_t *buf = mem_realloc((void *)(uintptr_t)b->undo.p, b->undo.n + 2 + filter.n);
+    bytes_put(be16_put(buf + b->undo.n, (uint16_t)filter.n), filter);
+    b->undo = bytes_of(buf, b->undo.n + 2 + filter.n);
+}
+
+/* ---- one filter ----------------------------------------------------------------------------------- */
+
+static enum reason filter_judge(const struct session *s, struct bytes text, struct topic_filter *f,
+                                const char **why)
+{
+    const struct settings *set = s->conn ? s->conn->settings : s->shard->node->conf.settings;
+    enum topic_verdict v = topic_filter_parse(text, set->topic_levels_max, f);
+    if (v != TOPIC_OK) { /* [MQTT-4.7.1-1, MQTT-4.8.2-1] */
+        *why = topic_verdict_text(v);
+        return RC_TOPIC_FILTER_INVALID;
+    }
+    if (f->has_wildcard && !set->wildcard_available) {
+        *why = "Wildcard subscriptions are not available";
+        return RC_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
+    }
+    if (f->group.n && !set->shared_available) {
+        *why = "Shared subscriptions are not available";
+        return RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+    }
+    return RC_SUCCESS;
+}
+
+static struct subscription *sub_find(struct session *s, const struct topic_filter *f)
+{
+    struct routes *t = s->shard->node->routes;
+    routes_lock(t);
+    struct route *r = routes_find(t, f->filter, f->group);
+    routes_unlock(t);
+    return r ? session_sub_find(s, r) : NULL;
+}
+
+enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
+                              const char **text)
+{
+    struct topic_filter f;
+    const struct settings *set = s->conn ? s->conn->settings : s->shard->node->conf.settings;
+    enum reason code = filter_judge(s, item->filter, &f, text);
+    if (code != RC_SUCCESS)
+        return code;
+    struct subscription *sub = sub_find(s, &f);
+    bool existed = sub != NULL;
+    if (!sub) {
+        if (set->subscriptions_max && s->subs_n >= set->subscriptions_max) {
+            *text = "The session has as many subscriptions as are allowed";
+            return RC_QUOTA_EXCEEDED;
+        }
+        sub = session_sub_add(s, &f);
+    }
+    sub->id = id; /* an existing subscription takes the new options [MQTT-3.8.4-3] */
+    sub->qos = item->qos < set->qos_max ? item->qos : set->qos_max; /* [MQTT-3.2.2-10] */
+    sub->retain_handling = item->retain_handling;
+    sub->no_local = item->no_local;
+    sub->retain_as_published = item->retain_as_published || (s->conn && s->conn->is_bridge);
+    if (session_is_persistent(s))
+        persist_sub(sub);
+    bool replay =
+        item->retain_handling == 0 || (item->retain_handling == 1 && !existed); /* [MQTT-3.3.1-9, -10, -11] */
+    if (replay && !f.group.n && s->conn && set->retain_available)
+        replay_add(s->conn, sub);
+    return (enum reason)sub->qos;
+}
+
+enum reason session_unsubscribe(struct session *s, struct bytes filter, const char **text)
+{
+    struct topic_filter f;
+    enum topic_verdict v = topic_filter_parse(filter, 0, &f);
+    if (v != TOPIC_OK) {
+        *text = topic_verdict_text(v);
+        return RC_TOPIC_FILTER_INVALID;
+    }
+    struct subscription *sub = sub_find(s, &f);
+    if (!sub)
+        return RC_NO_SUBSCRIPTION_EXISTED;
+    if (s->conn)
+        replay_del(s->conn, sub);
+    if (session_is_persistent(s))
+        persist_sub_end(sub);
+    session_sub_del(s, sub);
+    return RC_SUCCESS;
+}
+
+/* ---- the packets ---------------------------------------------------------------------------------- */
+
+/* Answers now, or after the commit when the session is persistent. */
+static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet_id, struct suback *b,
+                          bool stored)
+{
+    struct shard *sh = c->shard;
+    if (!stored && !(c->ackq && c->ackq->first)) {
+        suback_send(c, type, packet_id, b);
+        suback_free(b);
+        return;
+    }
+    struct pending *p = pending_new(c, type, packet_id, RC_SUCCESS);
+    p->suback = b;
+    if (stored) {
+        persist_wait(sh, p);
+        persist_hurry(sh);
+    }
+    pending_release(sh, p, RC_SUCCESS);
+}
+
+bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
+{
+    struct subscribe sub;
+    struct subscribe_item item;
+    struct fault f;
+    struct session *s = c->session;
+    if (!decode_subscribe(body, n, c->version, &sub, &f))
+        return conn_fault(c, &f);
+    struct suback *b = suback_new(sub.count);
+    bool stored = false;
+    while (subscribe_next(&sub, c->version, &item)) {
+        if (item.no_local && bytes_starts(item.filter, bytes_of("$share/", 7))) { /* [MQTT-3.8.3-4] */
+            suback_free(b);
+            return conn_fail(c, RC_PROTOCOL_ERROR, "No Local on a shared subscription");
+        }
+        enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
+        b->codes[b->n++] = (uint8_t)code;
+        if (code < RC_UNSPECIFIED_ERROR && session_is_persistent(s)) {
+            undo_add(b, item.filter);
+            stored = true;
+        }
+    }
+    suback_answer(c, PACKET_SUBACK, sub.packet_id, b, stored);
+    if (c->state == CONN_OPEN && c->replay)
+        replay_run(c);
+    return c->state == CONN_OPEN;
+}
+
+bool on_unsubscribe(struct conn *c, const uint8_t *body, uint32_t n)
+{
+    struct subscribe sub;
+    struct bytes filter;
+    struct fault f;
+    struct session *s = c->session;
+    if (!decode_unsubscribe(body, n, c->version, &sub, &f))
+        return conn_fault(c, &f);
+    struct suback *b = suback_new(sub.count);
+    bool stored = false;
+    while (unsubscribe_next(&sub, &filter)) {
+        enum reason code = session_unsubscribe(s, filter, &b->text);
+        b->codes[b->n++] = (uint8_t)code;
+        stored |= code == RC_SUCCESS && session_is_persistent(s);
+    }
+    suback_answer(c, PACKET_UNSUBACK, sub.packet_id, b, stored);
+    return c->state == CONN_OPEN;
+}
