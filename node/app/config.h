@@ -12,6 +12,7 @@
  * unset) and live as long as the configuration. Values that follow from others ("auto" in the file) are
  * already worked out. Relative paths in a file are taken from the folder of the file. */
 
+#include "node/core/settings.h"
 #include "proto/base/err.h"
 #include "proto/base/log.h"
 #include "storage/store.h"
@@ -25,14 +26,6 @@
 
 enum config_listener_kind { LISTENER_TCP, LISTENER_SSL, LISTENER_WS, LISTENER_WSS };
 enum config_auto { CONFIG_NO, CONFIG_YES, CONFIG_AUTO };
-enum config_strategy {
-    STRATEGY_RANDOM,
-    STRATEGY_ROUND_ROBIN,
-    STRATEGY_STICKY,
-    STRATEGY_HASH_CLIENTID,
-    STRATEGY_HASH_TOPIC,
-    STRATEGY_LOCAL,
-};
 enum config_verify { VERIFY_NONE, VERIFY_PEER };
 enum config_log_to { LOG_TO_AUTO, LOG_TO_STDERR, LOG_TO_FILE }; /* auto: a file for a daemon only */
 enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -75,7 +68,7 @@ struct config_mqtt {
     bool retain_available;
     bool wildcard_subscription;
     bool shared_subscription;
-    enum config_strategy shared_subscription_strategy;
+    enum share_strategy shared_subscription_strategy;
     bool ignore_loop_deliver;
     enum config_auto allow_anonymous;
     uint64_t idle_timeout_ms; /* from accept to a whole CONNECT */
@@ -90,8 +83,8 @@ struct config_mqtt {
     bool mqueue_store_qos0;
     uint64_t max_subscriptions;
     bool upgrade_qos;
-    double keepalive_multiplier;
-    uint64_t server_keepalive_ms; /* 0: what the client asks for; else whole seconds up to 65535 */
+    uint64_t keepalive_multiplier_percent; /* 150: half as long again */
+    uint64_t server_keepalive_ms;          /* 0: what the client asks for; else whole seconds up to 65535 */
     const char *response_information;
     uint64_t max_outbuf; /* bytes waiting for the socket of one client that reads slowly */
 };

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/app/config_build.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void note(struct config_build *b, enum config_severity severity, const struct config_item *item,
+                 const char *message)
+{
+    const char *where = item->origin == CONFIG_FROM_DEFAULT ? "" : item->where;
+    config_report_add(b->report, severity, where, item->path, "%s", message);
+}
+
+/* A certificate or key: a regular file that can be read. */
+static void file_check(struct config_build *b, const struct config_item *item)
+{
+    struct stat st;
+    int trouble = 0;
+    if (*item->text == 0 || b->source->files == CONFIG_FILES_IGNORED)
+        return;
+    if (stat(item->text, &st) != 0 || access(item->text, R_OK) != 0)
+        trouble = errno;
+    else if (!S_ISREG(st.st_mode))
+        trouble = EINVAL;
+    if (trouble)
+        note(b, CONFIG_ERROR, item,
+             config_arena_printf(b->report->arena, "cannot read %s: %s", item->text,
+                                 trouble == EINVAL ? "not a file" : strerror(trouble)));
+}
+
+static void ssl_check(struct config_build *b, size_t at)
+{
+    const struct config_listener *l = &b->conf->listeners[at];
+    const struct config_item *certfile = config_build_listener_item(b, at, "ssl_options.certfile");
+    const struct config_item *keyfile = config_build_listener_item(b, at, "ssl_options.keyfile");
+    const struct config_item *cacertfile = config_build_listener_item(b, at, "ssl_options.cacertfile");
+    if (*certfile->text == 0)
+        note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
+    else if (*keyfile->text == 0)
+        note(b, CONFIG_ERROR, keyfile, "must be given with ssl_options.certfile");
+    file_check(b, certfile);
+    file_check(b, keyfile);
+    file_check(b, cacertfile);
+    if (l->ssl.verify == VERIFY_PEER && *cacertfile->text == 0)
+        note(b, CONFIG_ERROR, cacertfile, "must be given with ssl_options.verify verify_peer");
+    if (l->ssl.verify == VERIFY_NONE && l->ssl.fail_if_no_peer_cert)
+        note(b, CONFIG_ERROR, config_build_listener_item(b, at, "ssl_options.fail_if_no_peer_cert"),
+             "needs ssl_options.verify verify_peer");
+}
+
+/* Whether anything of the listener was set by the user. */
+static bool is_touched(struct config_build *b, size_t at)
+{
+    for (size_t i = 0; i < b->conf->items_n; i++) {
+        if (b->conf->items[i].listener == at && b->conf->items[i].origin != CONFIG_FROM_DEFAULT)
+            return true;
+    }
+    return false;
+}
+
+static void listener_check(struct config_build *b, size_t at)
+{
+    const struct config_listener *l = &b->conf->listeners[at];
+    const struct config_item *bind = config_build_listener_item(b, at, "bind");
+    bool has_ssl = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
+    bool has_ws = l->kind == LISTENER_WS || l->kind == LISTENER_WSS;
+    if (!l->enable) {
+        if (has_ssl && is_touched(b, at) && config_build_listener_item(b, at, "enable")->is_auto)
+            note(b, CONFIG_WARNING, config_build_listener_item(b, at, "enable"),
+                 "the listener is not enabled, since ssl_options.certfile is not given");
+        return;
+    }
+    if (l->bind.len == 0) {
+        note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
+        return;
+    }
+    for (size_t i = 0; i < at; i++) {
+        const struct config_listener *other = &b->conf->listeners[i];
+        if (other->enable && other->bind.len && config_addr_collides(&other->bind, &l->bind))
+            note(b, CONFIG_ERROR, bind,
+                 config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s", l->bind_text,
+                                     other->id, other->bind_text));
+    }
+    if (has_ssl)
+        ssl_check(b, at);
+    if (has_ws && l->ws.max_frame_size < l->max_packet_size)
+        note(b, CONFIG_WARNING, config_build_listener_item(b, at, "websocket.max_frame_size"),
+             "is less than max_packet_size: clients must split large packets into several frames");
+    if (!l->is_loopback && !l->allow_anonymous)
+        note(b, CONFIG_WARNING, bind,
+             "can be reached from other machines, and no authentication is configured: clients are refused; "
+             "see allow_anonymous");
+    if (!l->is_loopback && l->allow_anonymous)
+        note(b, CONFIG_WARNING, config_build_listener_item(b, at, "allow_anonymous"),
+             "anybody who can reach the listener may publish and subscribe");
+}
+
+static void node_check(struct config_build *b)
+{
+    const struct config_node *node = &b->conf->node;
+    const char *at = strchr(node->name, '@');
+    const struct sockaddr_un *un = NULL;
+    /* The name is a level of topics under $SYS, and is printed in single quotes. */
+    if (!at || at == node->name || at[1] == 0 || strchr(at + 1, '@') || strpbrk(node->name, "/+#' \"\\"))
+        note(b, CONFIG_ERROR, config_build_item(b, "node.name"),
+             "must be name@host without blanks, quotes, /, + or #");
+    if (strlen(node->ctl_socket) >= sizeof un->sun_path)
+        note(b, CONFIG_ERROR, config_build_item(b, "node.ctl_socket"),
+             config_arena_printf(b->report->arena, "the path of a socket has at most %zu bytes: %s",
+                                 sizeof un->sun_path - 1, node->ctl_socket));
+}
+
+/* Paths that must lead somewhere. */
+static void paths_check(struct config_build *b)
+{
+    static const char *const paths[] = {"node.data_dir", "node.ctl_socket", "node.pid_file", "log.file"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const struct config_item *item = config_build_item(b, paths[i]);
+        if (*item->text == 0)
+            note(b, CONFIG_ERROR, item, "must not be empty");
+    }
+}
+
+static void mqtt_check(struct config_build *b)
+{
+    const struct config_mqtt *m = &b->conf->mqtt;
+    if (m->receive_maximum > m->max_awaiting_rel)
+        note(b, CONFIG_WARNING, config_build_item(b, "mqtt.receive_maximum"),
+             "is more than mqtt.max_awaiting_rel, which is the limit for QoS 2");
+    if (m->server_keepalive_ms % 1000)
+        note(b, CONFIG_ERROR, config_build_item(b, "mqtt.server_keepalive"), "must be whole seconds");
+    if (m->keepalive_multiplier_percent < 150)
+        note(b, CONFIG_WARNING, config_build_item(b, "mqtt.keepalive_multiplier"),
+             "is less than the 1.5 that MQTT lets clients rely on");
+}
+
+void config_check(struct config_build *b)
+{
+    size_t enabled = 0;
+    node_check(b);
+    paths_check(b);
+    mqtt_check(b);
+    for (size_t i = 0; i < b->conf->listeners_n; i++) {
+        listener_check(b, i);
+        enabled += b->conf->listeners[i].enable;
+    }
+    if (enabled == 0)
+        config_report_add(b->report, CONFIG_WARNING, "", "listeners", "none is enabled: nobody can connect");
+}

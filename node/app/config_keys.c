@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/app/config_keys.h"
+
+#include "proto/base/check.h"
+
+/* Most rows are one line of facts and one of meaning; clang-format would tear them apart. */
+/* clang-format off */
+
+static const char *const strategies[] = {"round_robin",   "random",     "sticky",
+                                         "hash_clientid", "hash_topic", "local",  NULL};
+static const char *const autos[] = {"false", "true", "auto", NULL};
+static const char *const verifies[] = {"verify_none", "verify_peer", NULL};
+static const char *const tls_versions[] = {"tlsv1.2", "tlsv1.3", NULL};
+static const char *const syncs[] = {"always", "interval", "off", NULL};
+static const char *const levels[] = {"debug", "info", "notice", "warning", "error", NULL};
+static const char *const log_tos[] = {"auto", "stderr", "file", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+#define RELOAD   CONFIG_F_RELOAD
+#define INF      CONFIG_F_INFINITY
+#define ZERO_INF CONFIG_F_ZERO_INF
+#define DISABLED CONFIG_F_DISABLED
+#define AUTO     CONFIG_F_AUTO
+#define SECONDS  CONFIG_F_SECONDS
+#define MICROS   CONFIG_F_MICROS
+#define REQUIRED CONFIG_F_REQUIRED
+#define URL_PATH CONFIG_F_URL_PATH
+
+#define MS_S   1000ull
+#define MS_H   (3600 * MS_S)
+#define MS_D   (24 * MS_H)
+#define MS_MAX (49710 * MS_D) /* whole days: MQTT counts seconds in 32 bits */
+#define KB     1024ull
+#define MB     (1024 * KB)
+#define GB     (1024 * MB)
+#define TB     (1024 * GB)
+
+#define KEY(path_, type_, flags_, field_, def_, min_, max_, choices_, meaning_)                              \
+    {.path = path_, .type = CONFIG_##type_, .flags = flags_, .offset = offsetof(struct config, field_),      \
+     .def = def_, .min = min_, .max = max_, .choices = choices_, .meaning = meaning_}
+#define LKEY(path_, type_, flags_, field_, def_, min_, max_, choices_, meaning_)                             \
+    {.path = path_, .type = CONFIG_##type_, .flags = flags_, .offset = offsetof(struct config_listener, field_), \
+     .def = def_, .min = min_, .max = max_, .choices = choices_, .meaning = meaning_}
+
+/* What every listener has; k is "listeners.tcp.<name>." and so on. */
+#define LISTENER_KEYS(k, bind_)                                                                              \
+    LKEY(k "bind", ADDR, REQUIRED, bind, bind_, 1, 65535, NULL,                                              \
+         "address and port to listen on; a port alone means every IPv4 address of this machine"),            \
+    LKEY(k "max_connections", INT, RELOAD | INF, max_connections, "infinity", 1, 100000000, NULL,            \
+         "connections at one time; further ones are closed at once"),                                        \
+    LKEY(k "max_conn_rate", RATE, RELOAD | INF, max_conn_rate, "infinity", 1, 10000000, NULL,                \
+         "new connections a second; further ones wait in the backlog"),                                      \
+    LKEY(k "max_packet_size", SIZE, RELOAD | AUTO, max_packet_size, "auto", 64, 256 * MB, NULL,              \
+         "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
+    LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
+         "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
+    LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
+         "connections that may wait to be accepted"),                                                        \
+    LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \
+         "send small packets at once (TCP_NODELAY)")
+
+#define SSL_KEYS(k)                                                                                          \
+    LKEY(k "ssl_options.certfile", PATH, 0, ssl.certfile, "", 0, 0, NULL,                                    \
+         "PEM file with the certificate and its chain"),                                                     \
+    LKEY(k "ssl_options.keyfile", PATH, 0, ssl.keyfile, "", 0, 0, NULL,                                      \
+         "PEM file with the private key of the certificate"),                                                \
+    LKEY(k "ssl_options.cacertfile", PATH, 0, ssl.cacertfile, "", 0, 0, NULL,                                \
+         "PEM file with the authorities that sign client certificates"),                                     \
+    LKEY(k "ssl_options.versions", SET, 0, ssl.versions, "[tlsv1.2, tlsv1.3]", 0, 0, tls_versions,           \
+         "TLS versions to offer"),                                                                           \
+    LKEY(k "ssl_options.ciphers", LIST, 0, ssl.ciphers, "[]", 0, 64, NULL,                                   \
+         "cipher suites to offer, by OpenSSL's names, best first; empty is OpenSSL's own choice"),           \
+    LKEY(k "ssl_options.verify", ENUM, 0, ssl.verify, "verify_none", 0, 0, verifies,                         \
+         "verify_peer checks certificates that clients present"),                                            \
+    LKEY(k "ssl_options.fail_if_no_peer_cert", BOOL, 0, ssl.fail_if_no_peer_cert, "false", 0, 0, NULL,       \
+         "with verify_peer: refuse clients that present no certificate"),                                    \
+    LKEY(k "ssl_options.handshake_timeout", DURATION, RELOAD | SECONDS, ssl.handshake_timeout_ms, "15s",     \
+         100, MS_H, NULL, "time for the TLS handshake")
+
+#define WS_KEYS(k)                                                                                           \
+    LKEY(k "websocket.mqtt_path", STRING, URL_PATH, ws.mqtt_path, "/mqtt", 1, 255, NULL,                     \
+         "path of the URL that MQTT is served on"),                                                          \
+    LKEY(k "websocket.max_frame_size", SIZE, RELOAD | INF, ws.max_frame_size, "16MB", 125, 4 * GB, NULL,     \
+         "largest WebSocket frame; it may hold several MQTT packets or a part of one"),                      \
+    LKEY(k "websocket.fail_if_no_subprotocol", BOOL, RELOAD, ws.fail_if_no_subprotocol, "true", 0, 0, NULL,  \
+         "refuse clients that do not offer the WebSocket subprotocol mqtt")
+
+#define ENABLE_KEY(k)                                                                                        \
+    LKEY(k "enable", BOOL, 0, enable, "true", 0, 0, NULL, "whether to listen")
+#define ENABLE_SSL_KEY(k)                                                                                    \
+    LKEY(k "enable", BOOL, AUTO, enable, "auto", 0, 0, NULL,                                                 \
+         "whether to listen; auto is true when ssl_options.certfile is set")
+
+const struct config_key config_keys[] = {
+    KEY("node.name", STRING, 0, node.name, "covey@127.0.0.1", 1, 128, NULL,
+        "name of this node, as name@host"),
+    KEY("node.data_dir", PATH, AUTO, node.data_dir, "auto", 0, 0, NULL,
+        "folder for everything that is kept; auto is /var/lib/covey for root, else ~/.local/share/covey"),
+    KEY("node.workers", INT, AUTO, node.workers, "auto", 0, 64, NULL,
+        "threads that serve clients; auto or 0 is the number of processors that the node may use"),
+    KEY("node.ctl_socket", PATH, AUTO, node.ctl_socket, "auto", 0, 0, NULL,
+        "Unix socket of the command line; auto is ctl.sock in node.data_dir"),
+    KEY("node.pid_file", PATH, AUTO, node.pid_file, "auto", 0, 0, NULL,
+        "file with the process id; auto is covey.pid in node.data_dir"),
+    KEY("node.shutdown_timeout", DURATION, SECONDS, node.shutdown_timeout_ms, "15s", 0, MS_H, NULL,
+        "time to say goodbye to clients and to store what is on its way when the node stops"),
+
+    ENABLE_KEY("listeners.tcp.<name>."),
+    LISTENER_KEYS("listeners.tcp.<name>.", "127.0.0.1:1883"),
+    ENABLE_SSL_KEY("listeners.ssl.<name>."),
+    LISTENER_KEYS("listeners.ssl.<name>.", "127.0.0.1:8883"),
+    SSL_KEYS("listeners.ssl.<name>."),
+    ENABLE_KEY("listeners.ws.<name>."),
+    LISTENER_KEYS("listeners.ws.<name>.", "127.0.0.1:8083"),
+    WS_KEYS("listeners.ws.<name>."),
+    ENABLE_SSL_KEY("listeners.wss.<name>."),
+    LISTENER_KEYS("listeners.wss.<name>.", "127.0.0.1:8084"),
+    SSL_KEYS("listeners.wss.<name>."),
+    WS_KEYS("listeners.wss.<name>."),
+
+    KEY("mqtt.allow_anonymous", ENUM, RELOAD, mqtt.allow_anonymous, "auto", 0, 0, autos,
+        "let in clients that no authentication has checked; auto: only where just this machine can connect"),
+    KEY("mqtt.max_packet_size", SIZE, RELOAD, mqtt.max_packet_size, "1MB", 64, 256 * MB, NULL,
+        "largest MQTT packet from a client"),
+    KEY("mqtt.max_clientid_len", INT, RELOAD, mqtt.max_clientid_len, "65535", 23, 65535, NULL,
+        "longest client id in bytes"),
+    KEY("mqtt.max_topic_levels", INT, RELOAD, mqtt.max_topic_levels, "128", 1, 65535, NULL,
+        "most levels of a topic or a topic filter"),
+    KEY("mqtt.max_qos_allowed", INT, RELOAD, mqtt.max_qos_allowed, "2", 0, 2, NULL,
+        "highest QoS that a client may use"),
+    KEY("mqtt.max_topic_alias", INT, RELOAD, mqtt.max_topic_alias, "65535", 0, 65535, NULL,
+        "topic aliases that a client may use; 0 is none"),
+    KEY("mqtt.max_topic_alias_outbound", INT, RELOAD, mqtt.max_topic_alias_outbound, "0", 0, 65535, NULL,
+        "topic aliases that the broker uses towards a client that allows them; 0 is none"),
+    KEY("mqtt.retain_available", BOOL, RELOAD, mqtt.retain_available, "true", 0, 0, NULL,
+        "let clients publish retained messages"),
+    KEY("mqtt.wildcard_subscription", BOOL, RELOAD, mqtt.wildcard_subscription, "true", 0, 0, NULL,
+        "let clients subscribe with + and #"),
+    KEY("mqtt.shared_subscription", BOOL, RELOAD, mqtt.shared_subscription, "true", 0, 0, NULL,
+        "let clients use $share/group/filter"),
+    KEY("mqtt.shared_subscription_strategy", ENUM, RELOAD, mqtt.shared_subscription_strategy, "round_robin", 0, 0,
+        strategies, "which member of a group gets a message"),
+    KEY("mqtt.ignore_loop_deliver", BOOL, RELOAD, mqtt.ignore_loop_deliver, "false", 0, 0, NULL,
+        "never deliver a client's own messages to it, as if every subscription had No Local"),
+    KEY("mqtt.idle_timeout", DURATION, RELOAD | SECONDS, mqtt.idle_timeout_ms, "15s", 100, MS_H, NULL,
+        "time for a new connection to send its CONNECT packet"),
+    KEY("mqtt.max_inflight", INT, RELOAD, mqtt.max_inflight, "32", 1, 65535, NULL,
+        "QoS 1 and 2 messages on their way to one client; its Receive Maximum may make it less"),
+    KEY("mqtt.receive_maximum", INT, RELOAD, mqtt.receive_maximum, "100", 1, 65535, NULL,
+        "QoS 1 and 2 messages that one client may have on their way to the broker (Receive Maximum)"),
+    KEY("mqtt.max_awaiting_rel", INT, RELOAD | INF | ZERO_INF, mqtt.max_awaiting_rel, "100", 0, 65535, NULL,
+        "QoS 2 messages of one client that wait for PUBREL; 0 is no limit"),
+    KEY("mqtt.await_rel_timeout", DURATION, RELOAD | SECONDS | INF, mqtt.await_rel_timeout_ms, "300s",
+        MS_S, MS_MAX, NULL, "how long a QoS 2 message id waits for its PUBREL before it is forgotten"),
+    KEY("mqtt.session_expiry_interval", DURATION, RELOAD | SECONDS | INF, mqtt.session_expiry_interval_ms, "2h",
+        MS_S, MS_MAX, NULL, "how long the session of an MQTT 3 client with clean session 0 outlives its connection"),
+    KEY("mqtt.max_session_expiry_interval", DURATION, RELOAD | SECONDS | INF, mqtt.max_session_expiry_interval_ms,
+        "infinity", 0, MS_MAX, NULL, "longest session expiry that a client gets"),
+    KEY("mqtt.max_mqueue_len", INT, RELOAD | INF | ZERO_INF, mqtt.max_mqueue_len, "1000", 0, 1000000000, NULL,
+        "messages that wait for one client; the oldest is dropped for a new one; 0 is no limit"),
+    KEY("mqtt.max_mqueue_bytes", SIZE, RELOAD | INF | ZERO_INF, mqtt.max_mqueue_bytes, "64MB", 0, TB, NULL,
+        "bytes of messages that wait for one client; 0 is no limit"),
+    KEY("mqtt.mqueue_store_qos0", BOOL, RELOAD, mqtt.mqueue_store_qos0, "false", 0, 0, NULL,
+        "keep QoS 0 messages too for a client that is away, in memory"),
+    KEY("mqtt.max_subscriptions", INT, RELOAD | INF | ZERO_INF, mqtt.max_subscriptions, "infinity", 0, 100000000,
+        NULL, "subscriptions of one client; 0 is no limit"),
+    KEY("mqtt.upgrade_qos", BOOL, RELOAD, mqtt.upgrade_qos, "false", 0, 0, NULL,
+        "deliver with the QoS of the subscription even when the message was published with a lower one"),
+    KEY("mqtt.keepalive_multiplier", DECIMAL, RELOAD, mqtt.keepalive_multiplier_percent, "1.5", 100, 1000, NULL,
+        "a client is gone when it is silent for so many keep-alive intervals; MQTT asks for 1.5"),
+    KEY("mqtt.server_keepalive", DURATION, RELOAD | SECONDS | DISABLED, mqtt.server_keepalive_ms, "disabled",
+        MS_S, 65535 * MS_S, NULL, "keep-alive interval that MQTT 5 clients must use instead of their own"),
+    KEY("mqtt.response_information", STRING, RELOAD, mqtt.response_information, "", 0, 65535, NULL,
+        "what MQTT 5 clients get that ask for response information; empty is none"),
+    KEY("mqtt.max_outbuf", SIZE, RELOAD, mqtt.max_outbuf, "1MB", 4 * KB, GB, NULL,
+        "bytes that wait for the socket of one client that reads slowly, before QoS 0 messages to it are dropped"),
+
+    KEY("retainer.enable", BOOL, RELOAD, retainer.enable, "true", 0, 0, NULL,
+        "keep retained messages"),
+    KEY("retainer.max_payload_size", SIZE, RELOAD | INF | ZERO_INF, retainer.max_payload_size, "1MB", 0, 256 * MB,
+        NULL, "largest payload that is retained; 0 is no limit"),
+    KEY("retainer.max_retained_messages", INT, RELOAD | INF | ZERO_INF, retainer.max_retained_messages, "0", 0,
+        UINT32_MAX, NULL, "how many messages are retained; 0 is no limit"),
+    KEY("retainer.msg_expiry_interval", DURATION, RELOAD | SECONDS | INF | ZERO_INF, retainer.msg_expiry_interval_ms,
+        "0", 0, MS_MAX, NULL, "how long a message is retained that has no expiry of its own; 0 is for ever"),
+
+    KEY("sys_topics.sys_msg_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_msg_interval_ms, "1m", MS_S,
+        MS_D, NULL, "how often counters are published under $SYS"),
+    KEY("sys_topics.sys_heartbeat_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_heartbeat_interval_ms,
+        "30s", MS_S, MS_D, NULL, "how often uptime and time are published under $SYS"),
+
+    KEY("storage.sync", ENUM, 0, storage.sync, "always", 0, 0, syncs,
+        "when the disk is made to keep what was written: before it is acknowledged, at intervals, or never"),
+    KEY("storage.sync_interval", DURATION, 0, storage.sync_interval_ms, "1s", 1, MS_H, NULL,
+        "with storage.sync interval: what a loss of power may cost"),
+    KEY("storage.map_size", SIZE, AUTO, storage.map_size, "auto", MB, 64 * TB, NULL,
+        "the most that the store may grow to; auto is the store's own choice"),
+    KEY("storage.commit_ops", INT, 0, storage.commit_ops, "256", 1, 65536, NULL,
+        "operations that gather before a commit starts"),
+    KEY("storage.commit_interval", DURATION, MICROS, storage.commit_interval_us, "2ms", 0, 1000000, NULL,
+        "how long operations gather before a commit starts, while others are on their way"),
+
+    KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
+        "what is logged: this level and those above it"),
+    KEY("log.to", ENUM, 0, log.to, "auto", 0, 0, log_tos,
+        "where the log goes; auto is the file for a node that runs in the background, else stderr"),
+    KEY("log.file", PATH, AUTO, log.file, "auto", 0, 0, NULL,
+        "the log file; auto is log/covey.log in node.data_dir"),
+    KEY("log.format", ENUM, 0, log.format, "text", 0, 0, log_formats,
+        "one line of text or one JSON object an event"),
+};
+const size_t config_keys_n = array_len(config_keys);
+/* clang-format on */
+
+#define NAME_MARK "<name>"
+
+bool config_name_is_valid(const char *name, size_t n)
+{
+    if (n == 0 || n > CONFIG_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                  c == '-';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool config_path_matches(const char *pattern, const char *path, enum config_match how)
+{
+    for (;;) {
+        size_t want = strcspn(pattern, "."), have = strcspn(path, ".");
+        bool is_name = want == sizeof NAME_MARK - 1 && memcmp(pattern, NAME_MARK, want) == 0;
+        if (is_name ? !config_name_is_valid(path, have) : want != have || memcmp(pattern, path, want) != 0)
+            return false;
+        pattern += want;
+        path += have;
+        if (*path == 0)
+            return how == MATCH_WHOLE ? *pattern == 0 : *pattern != 0;
+        if (*pattern == 0)
+            return false;
+        pattern++;
+        path++;
+    }
+}
+
+const struct config_key *config_key_find(const char *path)
+{
+    for (size_t i = 0; i < config_keys_n; i++) {
+        if (config_path_matches(config_keys[i].path, path, MATCH_WHOLE))
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+bool config_key_is_section(const char *path)
+{
+    if (*path == 0)
+        return true;
+    for (size_t i = 0; i < config_keys_n; i++) {
+        if (config_path_matches(config_keys[i].path, path, MATCH_PREFIX))
+            return true;
+    }
+    return false;
+}
+
+bool config_key_is_named(const struct config_key *key)
+{
+    return strstr(key->path, NAME_MARK) != NULL;
+}
+
+bool config_key_has_default(const struct config_key *key, const char *path)
+{
+    return !(key->flags & CONFIG_F_REQUIRED) || strstr(path, ".default.") != NULL;
+}
+
+static const char *const kinds[] = {"tcp", "ssl", "ws", "wss"};
+
+const char *config_listener_kind_name(enum config_listener_kind kind)
+{
+    return kinds[kind];
+}
+
+enum config_listener_kind config_key_kind(const struct config_key *key)
+{
+    const char *kind = key->path + sizeof "listeners." - 1;
+    for (size_t i = 0; i < array_len(kinds); i++) {
+        size_t n = strlen(kinds[i]);
+        if (strncmp(kind, kinds[i], n) == 0 && kind[n] == '.')
+            return (enum config_listener_kind)i;
+    }
+    check_failed(__FILE__, __LINE__, "a key with a name is a listener's");
+}

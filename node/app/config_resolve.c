@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/app/config_build.h"
+
+#include "node/app/cpus.h"
+#include "proto/base/check.h"
+
+#include <string.h>
+
+static const char *env_find(struct config_build *b, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *const *env = b->source->env; env && *env; env++) {
+        if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
+            return *env + n + 1;
+    }
+    return "";
+}
+
+static bool is_auto(struct config_build *b, const char *path)
+{
+    const struct config_item *item = config_build_item(b, path);
+    CHECK(item != NULL);
+    return item->is_auto;
+}
+
+/* Root's node is the one of this machine; anybody else's is his own (XDG Base Directory Specification). */
+static const char *data_dir(struct config_build *b)
+{
+    const char *xdg = env_find(b, "XDG_DATA_HOME"), *home = env_find(b, "HOME");
+    if (b->source->is_root)
+        return "/var/lib/covey";
+    if (*xdg == '/')
+        return config_arena_printf(b->conf->arena, "%s/covey", xdg);
+    if (*home == '/')
+        return config_arena_printf(b->conf->arena, "%s/.local/share/covey", home);
+    config_report_add(b->report, CONFIG_ERROR, "", "node.data_dir",
+                      "must be given, since the environment has no HOME");
+    return "/nonexistent";
+}
+
+static void node_resolve(struct config_build *b)
+{
+    struct config *conf = b->conf;
+    if (is_auto(b, "node.data_dir") || *conf->node.data_dir == 0)
+        conf->node.data_dir = data_dir(b);
+    if (is_auto(b, "node.ctl_socket"))
+        conf->node.ctl_socket = config_arena_printf(conf->arena, "%s/ctl.sock", conf->node.data_dir);
+    if (is_auto(b, "node.pid_file"))
+        conf->node.pid_file = config_arena_printf(conf->arena, "%s/covey.pid", conf->node.data_dir);
+    if (is_auto(b, "log.file"))
+        conf->log.file = config_arena_printf(conf->arena, "%s/log/covey.log", conf->node.data_dir);
+    if (conf->node.workers == 0) {
+        conf->node.workers = cpus_usable();
+        config_build_item(b, "node.workers")->is_auto = true;
+    }
+}
+
+static void listener_resolve(struct config_build *b, size_t at)
+{
+    struct config_listener *l = &b->conf->listeners[at];
+    enum config_auto anonymous = b->conf->mqtt.allow_anonymous;
+    l->is_loopback = l->bind.len != 0 && config_addr_is_loopback(&l->bind);
+    l->bind_text = l->bind.len ? config_addr_text(&l->bind, b->conf->arena) : "";
+    if (config_build_listener_item(b, at, "enable")->is_auto)
+        l->enable = *l->ssl.certfile != 0;
+    if (config_build_listener_item(b, at, "max_packet_size")->is_auto)
+        l->max_packet_size = b->conf->mqtt.max_packet_size;
+    if (config_build_listener_item(b, at, "allow_anonymous")->is_auto)
+        l->allow_anonymous = anonymous == CONFIG_AUTO ? l->is_loopback : anonymous == CONFIG_YES;
+}
+
+void config_resolve(struct config_build *b)
+{
+    node_resolve(b);
+    for (size_t i = 0; i < b->conf->listeners_n; i++)
+        listener_resolve(b, i);
+    for (size_t i = 0; i < b->conf->items_n; i++) {
+        struct config_item *item = &b->conf->items[i];
+        struct config_value v;
+        config_value_fetch(item->key, &v, config_build_base(b, item));
+        if (item->key->type == CONFIG_ADDR && v.addr.len == 0)
+            continue;
+        /* The store makes its own choice. */
+        v.is_auto = item->is_auto && item->key->type == CONFIG_SIZE && v.u == 0;
+        item->text = config_value_text(item->key, &v, b->conf->arena);
+    }
+}
