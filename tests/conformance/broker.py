@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PORTS = os.environ.get("COVEY_TEST_PORTS", "19300-19399")
 MOSQUITTO = "/usr/sbin/mosquitto"
 
-# setting -> (Covey's key, Mosquitto's directive or None where it has none)
+# setting -> (Covey's key, Mosquitto's directive), None where it has none: tests that need it are skipped
 SETTINGS = {
     "packet_size_max": ("mqtt.max_packet_size", "max_packet_size"),
     "topic_alias_max": ("mqtt.max_topic_alias", "max_topic_alias"),
@@ -39,6 +39,8 @@ SETTINGS = {
     "anonymous": ("mqtt.allow_anonymous", "allow_anonymous"),
     "alias_max_outbound": ("mqtt.max_topic_alias_outbound", None),
     "workers": ("node.workers", None),
+    "share_strategy": ("mqtt.shared_subscription_strategy", None),
+    "scram_user": (None, None),     # name and password of a user of enhanced authentication with SCRAM-SHA-256
 }
 
 
@@ -145,7 +147,10 @@ class Broker:
             "listeners.ssl.default.enable": False, "listeners.wss.default.enable": False,
         }
         for key, value in self.settings.items():
-            conf[SETTINGS[key][0] if key in SETTINGS else key] = value
+            name = SETTINGS[key][0] if key in SETTINGS else key
+            if name is None:
+                raise unittest.SkipTest(f"Covey cannot be set so: {key}")
+            conf[name] = value
         return conf
 
     def _mosquitto_conf(self):
