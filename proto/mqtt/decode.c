@@ -92,6 +92,27 @@ static bool packet_id_take(struct cursor *c, uint16_t *id, struct fault *f)
     return true;
 }
 
+static bool publish_props_take(struct cursor *c, uint8_t *body, struct publish *p, struct fault *f)
+{
+    struct props_message m;
+
+    /* Most messages have none. */
+    if (cursor_left(c) && *c->p == 0) {
+        c->p++;
+        p->m.props = bytes_of(c->p, 0);
+        p->props_verbatim = true;
+        return true;
+    }
+    if (!props_take_message(c, body, PACKET_PUBLISH, &m, f))
+        return false;
+    p->m.props = m.kept;
+    p->m.has_expiry = m.has_expiry;
+    p->m.expiry_s = m.expiry_s;
+    p->alias = m.alias;
+    p->props_verbatim = m.is_verbatim;
+    return true;
+}
+
 bool decode_publish(uint8_t first, uint8_t *body, uint32_t n, enum mqtt_version v,
                     enum topic_check check_topic, struct publish *p, struct fault *f)
 {
@@ -107,16 +128,8 @@ bool decode_publish(uint8_t first, uint8_t *body, uint32_t n, enum mqtt_version 
         return fault_set(f, RC_MALFORMED_PACKET, "the packet ends inside its Topic Name");
     if (p->m.qos && !packet_id_take(&c, &p->packet_id, f))
         return false;
-    if (v == MQTT_V5) {
-        struct props_message m;
-        if (!props_take_message(&c, body, PACKET_PUBLISH, &m, f))
-            return false;
-        p->m.props = m.kept;
-        p->m.has_expiry = m.has_expiry;
-        p->m.expiry_s = m.expiry_s;
-        p->alias = m.alias;
-        p->props_verbatim = m.is_verbatim;
-    }
+    if (v == MQTT_V5 && !publish_props_take(&c, body, p, f))
+        return false;
     p->m.payload = bytes_of(c.p, cursor_left(&c));
     if (p->m.topic.n == 0) {
         if (p->alias == 0)

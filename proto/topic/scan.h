@@ -21,13 +21,18 @@ static inline uint64_t word_load(const uint8_t *p)
     return v;
 }
 
-/* The last n < 8 bytes, filled up with letters, which no check minds. */
-static inline uint64_t word_load_tail(const uint8_t *p, uint32_t n)
+/* The bytes from p to end, 1..7 of them, filled up with letters, which no check minds. `start` is where the
+ * string begins: when eight bytes lie before its end they are read at once and those before p shifted out. */
+static inline uint64_t word_load_tail(const uint8_t *start, const uint8_t *p, const uint8_t *end)
 {
-    uint64_t v = WORD_ONES * 'a';
+    uint32_t n = (uint32_t)(end - p);
+    uint64_t letters = WORD_ONES * 'a';
+
+    if (end - start >= 8)
+        return be64_get(end - 8) << (64 - 8 * n) | letters >> (8 * n);
     for (uint32_t i = 0; i < n; i++)
-        v = v << 8 | p[i];
-    return v;
+        letters = letters << 8 | p[i];
+    return letters;
 }
 
 /* Are all eight bytes in 0x01..0x7f? */

@@ -49,7 +49,7 @@ enum topic_verdict topic_name_check(struct bytes name, unsigned levels_max)
     uint32_t slashes = 0;
     while (p < end) {
         uint32_t n = end - p >= 8 ? 8 : (uint32_t)(end - p);
-        uint64_t v = n == 8 ? word_load(p) : word_load_tail(p, n);
+        uint64_t v = n == 8 ? word_load(p) : word_load_tail(name.p, p, end);
         if (word_is_text(v)) {
             if (word_has(v, '+') || word_has(v, '#'))
                 return name_has_wildcard(p, end);
