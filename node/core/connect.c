@@ -109,7 +109,8 @@ static void conn_open(struct conn *c, const struct connect *k)
     c->keep_alive_ms = (uint32_t)keep * 10u * set->keep_alive_percent;
     c->packet_size_max = k->packet_size_max;
     c->problem_info = k->request_problem_info;
-    c->alias_out_max = k->topic_alias_max;
+    c->alias_out_max =
+        k->topic_alias_max < set->topic_alias_out_max ? k->topic_alias_max : set->topic_alias_out_max;
     c->is_bridge = k->is_bridge;
     if (k->has_username)
         c->username = mem_dup(k->username.p, k->username.n);

@@ -162,6 +162,8 @@ static void qos2_remember(struct conn *c, uint16_t packet_id)
 static bool receive_is_full(const struct conn *c)
 {
     const struct session *s = c->session;
+    if (c->version != MQTT_V5)
+        return false; /* 3.x has no such limit; ids are its bound */
     return (uint32_t)c->receive_used + (s->rx2 ? s->rx2->n : 0) >= c->settings->receive_max;
 }
 

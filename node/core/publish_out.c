@@ -94,6 +94,7 @@ static const uint8_t *form_get(struct shard *sh, struct publication *p, unsigned
         struct publish_out o = out_of(p);
         enum mqtt_version v = form & FORM_V5 ? MQTT_V5 : MQTT_V311;
         o.qos = form & FORM_QOS ? 1 : 0;
+        o.packet_id = o.qos; /* each receiver's is put over it */
         uint32_t size = publish_size(v, &o);
         if (!size)
             return NULL;

@@ -26,7 +26,8 @@ struct settings {
     uint16_t client_id_bytes_max;
     uint16_t topic_levels_max; /* 0: no limit */
     uint8_t qos_max;
-    uint16_t topic_alias_max; /* what a client may use towards us */
+    uint16_t topic_alias_max;     /* what a client may use towards us */
+    uint16_t topic_alias_out_max; /* what we use towards a client that lets us; 0: none */
     bool retain_available;
     bool wildcard_available;
     bool shared_available;
@@ -36,7 +37,7 @@ struct settings {
     enum share_strategy share_strategy;
     uint32_t idle_timeout_ms;          /* for the CONNECT to come */
     uint16_t inflight_max;             /* towards a client; its Receive Maximum may be lower */
-    uint16_t receive_max;              /* unacknowledged QoS 1 and 2 from a client */
+    uint16_t receive_max;              /* unacknowledged QoS 1 and 2 from a 5.0 client */
     uint32_t await_rel_timeout_s;      /* 0: never */
     uint32_t session_expiry_default_s; /* of 3.x sessions without Clean Session */
     uint32_t session_expiry_max_s;

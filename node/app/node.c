@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/app/node.h"
+
+#include "node/admin/admin.h"
+#include "node/app/settings.h"
+#include "node/io/io.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+#include "storage/writer.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* The parts of a running node, in the order in which they start; they end in the opposite one. */
+struct parts {
+    const struct config *conf;
+    struct log_sink *log;
+    struct settings settings;
+    struct settings *listener_settings;
+    struct io_listener_conf *listeners;
+    struct config_strings *strings;
+    struct store *store;
+    struct writer *writer;
+    struct node *node;
+    struct io *io;
+    struct admin *admin;
+    uint64_t boot_wall_ms;
+    uint64_t boot_epoch;
+};
+
+static uint64_t wall_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* A broker needs descriptors: as many as it may have. */
+static void descriptors_raise(struct log_sink *log)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+            LOG(log, LOG_WARNING, "node descriptors kept limit=%llu", (unsigned long long)r.rlim_cur);
+    }
+}
+
+/* The identity of the data directory: a random id made once, and an epoch that grows at each start. */
+static enum err identity_load(struct parts *p)
+{
+    struct store_reader *r;
+    struct bytes v;
+    uint8_t id[16], epoch[8];
+    struct store_batch b;
+    const struct store_batch *batches[1] = {&b};
+    enum err e = store_reader_new(&r, p->store);
+    if (e != OK)
+        return e;
+    e = store_read_begin(r);
+    if (e != OK) {
+        store_reader_free(r);
+        return e;
+    }
+    store_batch_init(&b);
+    if (store_get(r, STORE_META, bytes_str("node_id"), &v) != OK) {
+        randombytes_buf(id, sizeof id);
+        store_batch_put(&b, STORE_META, bytes_str("node_id"), bytes_of(id, sizeof id));
+    }
+    if (store_get(r, STORE_META, bytes_str("boot_epoch"), &v) == OK && v.n == 8)
+        p->boot_epoch = be64_get(v.p);
+    be64_put(epoch, ++p->boot_epoch);
+    store_batch_put(&b, STORE_META, bytes_str("boot_epoch"), bytes_of(epoch, sizeof epoch));
+    store_read_end(r);
+    store_reader_free(r);
+    e = store_commit(p->store, batches, 1);
+    store_batch_fini(&b);
+    /* A full disk must not keep a node from serving what it has. */
+    if (e != OK)
+        LOG(p->log, LOG_WARNING, "node boot epoch not stored error=\"%s\"", err_name(e));
+    return OK;
+}
+
+static enum err store_start(struct parts *p)
+{
+    const struct config_storage *s = &p->conf->storage;
+    struct store_conf sc = {.dir = p->conf->node.data_dir,
+                            .sync = s->sync,
+                            .interval_ms = (uint32_t)s->sync_interval_ms,
+                            .map_bytes_max = s->map_size,
+                            .log = p->log};
+    enum err e = store_open_lmdb(&p->store, &sc);
+    if (e == OK)
+        e = identity_load(p);
+    if (e == OK)
+        e = writer_new(&p->writer, p->store, &sc);
+    return e;
+}
+
+static enum err core_start(struct parts *p)
+{
+    struct node_conf nc = {
+        .name = p->conf->node.name,
+        .version = COVEY_VERSION,
+        .shards = (uint32_t)p->conf->node.workers,
+        .boot_wall_ms = p->boot_wall_ms,
+        .settings = &p->settings,
+        .store = p->store,
+        .log = p->log,
+        .defer_free = io_defer_free,
+    };
+    randombytes_buf(&nc.seed, sizeof nc.seed);
+    randombytes_buf(nc.home_key, sizeof nc.home_key);
+    enum err e = node_new(&p->node, &nc);
+    return e == OK ? node_load(p->node) : e;
+}
+
+/* A disabled TLS listener without a certificate is not even one that could be started later. */
+static bool is_usable(const struct config_listener *l)
+{
+    bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
+    return l->enable || !tls || l->ssl.certfile[0];
+}
+
+static enum err io_part_start(struct parts *p)
+{
+    uint32_t used = 0;
+    size_t n = p->conf->listeners_n;
+    p->listener_settings = mem_zalloc(sizeof *p->listener_settings * (n + 1));
+    p->listeners = mem_zalloc(sizeof *p->listeners * (n + 1));
+    p->strings = mem_zalloc(sizeof *p->strings * (n + 1));
+    for (size_t i = 0; i < n; i++) {
+        const struct config_listener *l = &p->conf->listeners[i];
+        if (!is_usable(l))
+            continue;
+        p->listener_settings[used] = settings_of_listener(p->conf, l);
+        listener_conf_of(&p->listeners[used], l, &p->listener_settings[used], &p->strings[used]);
+        used++;
+    }
+    struct io_conf ic = {
+        .node = p->node,
+        .writer = p->writer,
+        .listeners = p->listeners,
+        .listeners_n = used,
+        .commit_interval_ms = (uint32_t)((p->conf->storage.commit_interval_us + 999) / 1000),
+        .log = p->log,
+    };
+    enum err e = io_new(&p->io, &ic);
+    return e == OK ? io_start(p->io) : e;
+}
+
+static enum err admin_start(struct parts *p)
+{
+    struct admin_conf ac = {
+        .io = p->io,
+        .node = p->node,
+        .writer = p->writer,
+        .store = p->store,
+        .ctl_socket = p->conf->node.ctl_socket,
+        .boot_wall_ms = p->boot_wall_ms,
+        .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
+        .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
+        .log = p->log,
+    };
+    return admin_new(&p->admin, &ac);
+}
+
+static void parts_stop(struct parts *p)
+{
+    admin_free(p->admin);
+    if (p->io)
+        io_stop(p->io, (uint32_t)p->conf->node.shutdown_timeout_ms);
+    io_free(p->io);
+    writer_free(p->writer);
+    node_free(p->node);
+    io_defer_barrier();
+    store_close(p->store);
+    for (size_t i = 0; p->strings && i < p->conf->listeners_n; i++) {
+        free(p->strings[i].ciphers);
+        free(p->strings[i].ciphersuites);
+    }
+    free(p->strings);
+    free(p->listeners);
+    free(p->listener_settings);
+}
+
+/* SIGTERM and SIGINT are waited for here; every thread started later inherits that they are blocked. */
+static void signals_block(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a crash */
+}
+
+int node_run(const struct config *conf, struct log_sink *log)
+{
+    struct parts p = {.conf = conf, .log = log, .boot_wall_ms = wall_ms()};
+    sigset_t set;
+    int signal_number = 0;
+    if (sodium_init() < 0) {
+        LOG(log, LOG_ERROR, "node no random numbers from the system");
+        return 1;
+    }
+    signals_block(&set);
+    descriptors_raise(log);
+    p.settings = settings_of(conf);
+    enum err e = store_start(&p);
+    if (e == OK)
+        e = core_start(&p);
+    if (e == OK)
+        e = io_part_start(&p);
+    if (e == OK)
+        e = admin_start(&p);
+    if (e == OK) {
+        LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
+            COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
+        while (sigwait(&set, &signal_number) != 0)
+            ;
+        LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);
+    } else {
+        LOG(log, LOG_ERROR, "node did not start error=\"%s\"", err_name(e));
+    }
+    parts_stop(&p);
+    LOG(log, LOG_NOTICE, "node stopped");
+    return e == OK ? 0 : 1;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/app/settings.h"
+
+#include "proto/base/mem.h"
+
+#include <string.h>
+
+/* Limits of the cores are 0 where there is none. */
+static uint32_t limit32(uint64_t v)
+{
+    return v >= UINT32_MAX ? 0 : (uint32_t)v;
+}
+static uint64_t limit64(uint64_t v)
+{
+    return v == CONFIG_INFINITY ? 0 : v;
+}
+static uint16_t clamp16(uint64_t v)
+{
+    return v > UINT16_MAX ? UINT16_MAX : (uint16_t)v;
+}
+static uint32_t clamp32(uint64_t v)
+{
+    return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+static uint32_t seconds(uint64_t ms)
+{
+    return ms == CONFIG_INFINITY ? SECONDS_FOREVER : clamp32(ms / 1000);
+}
+
+struct settings settings_of(const struct config *conf)
+{
+    const struct config_mqtt *m = &conf->mqtt;
+    return (struct settings){
+        .listener = "",
+        .anonymous_allowed = m->allow_anonymous == CONFIG_YES,
+        .packet_size_max = clamp32(m->max_packet_size),
+        .client_id_bytes_max = clamp16(m->max_clientid_len),
+        .topic_levels_max = m->max_topic_levels == CONFIG_INFINITY ? 0 : clamp16(m->max_topic_levels),
+        .qos_max = (uint8_t)m->max_qos_allowed,
+        .topic_alias_max = clamp16(m->max_topic_alias),
+        .topic_alias_out_max = clamp16(m->max_topic_alias_outbound),
+        .retain_available = m->retain_available && conf->retainer.enable,
+        .wildcard_available = m->wildcard_subscription,
+        .shared_available = m->shared_subscription,
+        .ignore_loop_deliver = m->ignore_loop_deliver,
+        .upgrade_qos = m->upgrade_qos,
+        .queue_qos0 = m->mqueue_store_qos0,
+        .share_strategy = m->shared_subscription_strategy,
+        .idle_timeout_ms = clamp32(m->idle_timeout_ms),
+        .inflight_max = clamp16(m->max_inflight),
+        .receive_max =
+            clamp16(m->receive_maximum < m->max_awaiting_rel ? m->receive_maximum : m->max_awaiting_rel),
+        .await_rel_timeout_s =
+            m->await_rel_timeout_ms == CONFIG_INFINITY ? 0 : seconds(m->await_rel_timeout_ms),
+        .session_expiry_default_s = seconds(m->session_expiry_interval_ms),
+        .session_expiry_max_s = seconds(m->max_session_expiry_interval_ms),
+        .queue_len_max = limit32(m->max_mqueue_len),
+        .queue_bytes_max = limit64(m->max_mqueue_bytes),
+        .subscriptions_max = limit32(m->max_subscriptions),
+        .keep_alive_percent = (uint32_t)m->keepalive_multiplier_percent,
+        .server_keep_alive_s = clamp16(m->server_keepalive_ms / 1000),
+        .outbuf_bytes_max = clamp32(m->max_outbuf),
+        .response_info = m->response_information,
+        .retained_payload_max = limit32(conf->retainer.max_payload_size),
+        .retained_count_max = limit64(conf->retainer.max_retained_messages),
+        .retained_expiry_s = conf->retainer.msg_expiry_interval_ms == CONFIG_INFINITY
+                                 ? 0
+                                 : seconds(conf->retainer.msg_expiry_interval_ms),
+    };
+}
+
+struct settings settings_of_listener(const struct config *conf, const struct config_listener *l)
+{
+    struct settings s = settings_of(conf);
+    s.listener = l->id;
+    s.anonymous_allowed = l->allow_anonymous;
+    s.packet_size_max = clamp32(l->max_packet_size);
+    return s;
+}
+
+/* The names that are (or are not) TLS 1.3 suites, as OpenSSL takes them: joined by colons. */
+static char *cipher_names(const struct config_list *list, bool tls13)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < list->n; i++)
+        n += strlen(list->v[i]) + 1;
+    char *text = mem_zalloc(n);
+    char *at = text;
+    for (size_t i = 0; i < list->n; i++) {
+        size_t len = strlen(list->v[i]);
+        if ((strncmp(list->v[i], "TLS_", 4) == 0) != tls13)
+            continue;
+        if (at > text)
+            *at++ = ':';
+        memcpy(at, list->v[i], len);
+        at += len;
+    }
+    return text;
+}
+
+static enum io_tls_verify verify_of(const struct config_ssl *s)
+{
+    if (s->verify == VERIFY_NONE)
+        return IO_VERIFY_NONE;
+    return s->fail_if_no_peer_cert ? IO_VERIFY_REQUIRED : IO_VERIFY_OPTIONAL;
+}
+
+static enum io_kind kind_of(enum config_listener_kind k)
+{
+    switch (k) {
+    case LISTENER_TCP:
+        return IO_TCP;
+    case LISTENER_SSL:
+        return IO_SSL;
+    case LISTENER_WS:
+        return IO_WS;
+    case LISTENER_WSS:
+        return IO_WSS;
+    }
+    return IO_TCP;
+}
+
+void listener_conf_of(struct io_listener_conf *out, const struct config_listener *l,
+                      const struct settings *settings, struct config_strings *held)
+{
+    held->ciphers = cipher_names(&l->ssl.ciphers, false);
+    held->ciphersuites = cipher_names(&l->ssl.ciphers, true);
+    *out = (struct io_listener_conf){
+        .kind = kind_of(l->kind),
+        .name = l->id,
+        .connections_max = limit32(l->max_connections),
+        .conn_rate_max = limit32(l->max_conn_rate),
+        .backlog = (int)l->backlog,
+        .is_enabled = l->enable,
+        .settings = settings,
+        .tls = {.certfile = l->ssl.certfile,
+                .keyfile = l->ssl.keyfile,
+                .cafile = l->ssl.cacertfile,
+                .versions = (l->ssl.versions & CONFIG_TLSV1_2 ? IO_TLS_1_2 : 0u) |
+                            (l->ssl.versions & CONFIG_TLSV1_3 ? IO_TLS_1_3 : 0u),
+                .ciphers = held->ciphers,
+                .ciphersuites = held->ciphersuites,
+                .verify = verify_of(&l->ssl),
+                .handshake_timeout_ms = clamp32(l->ssl.handshake_timeout_ms)},
+        .ws = {.path = l->ws.mqtt_path,
+               .frame_bytes_max = limit64(l->ws.max_frame_size),
+               .subprotocol =
+                   l->ws.fail_if_no_subprotocol ? IO_WS_SUBPROTOCOL_REQUIRED : IO_WS_SUBPROTOCOL_OPTIONAL},
+    };
+    memcpy(&out->addr, &l->bind.u, l->bind.len);
+}
