@@ -118,7 +118,7 @@ class Node:
 
     def _mosquitto_conf(self):
         lines = ["user root", "allow_anonymous true", "persistence true", f"persistence_location {self.dir}/",
-                 "max_queued_messages 0", f"listener {self.port} 127.0.0.1",
+                 "max_queued_messages 0", "max_inflight_messages 100", f"listener {self.port} 127.0.0.1",
                  f"listener {self.ws_port} 127.0.0.1", "protocol websockets"]
         for port, protocol in ((self.tls_port, "mqtt"), (self.wss_port, "websockets")) if self.tls else ():
             lines += [f"listener {port} 127.0.0.1", f"protocol {protocol}", f"certfile {certs()}/server.pem",
