@@ -68,7 +68,7 @@ bool frame_check(uint8_t first, enum mqtt_version v, struct fault *f)
 
 /* ---- PUBLISH ---------------------------------------------------------------------------------------- */
 
-/* The code for a topic name that cannot be published to. */
+/* The topic is not empty, and a two-byte length keeps it from being too long. */
 static bool topic_check(struct bytes topic, struct fault *f)
 {
     enum topic_verdict verdict = topic_name_check(topic, 0);
@@ -77,8 +77,6 @@ static bool topic_check(struct bytes topic, struct fault *f)
         return true;
     if (verdict == TOPIC_BAD_UTF8) /* [MQTT-3.3.2-1, MQTT-1.5.4-1, MQTT-4.7.3-2] */
         return fault_set(f, RC_MALFORMED_PACKET, "Topic Name must be valid UTF-8 without U+0000");
-    if (verdict == TOPIC_EMPTY) /* [MQTT-4.7.3-1] */
-        return fault_set(f, RC_PROTOCOL_ERROR, "Topic Name must not be empty");
     /* [MQTT-3.3.2-2] */
     return fault_set(f, RC_TOPIC_NAME_INVALID, "Topic Name must not contain '+' or '#'");
 }
@@ -131,7 +129,7 @@ bool decode_publish(uint8_t first, uint8_t *body, uint32_t n, enum mqtt_version 
     if (v == MQTT_V5 && !publish_props_take(&c, body, p, f))
         return false;
     p->m.payload = bytes_of(c.p, cursor_left(&c));
-    if (p->m.topic.n == 0) {
+    if (p->m.topic.n == 0) { /* [MQTT-4.7.3-1]; 5.0 section 3.3.2.1 */
         if (p->alias == 0)
             return fault_set(f, RC_PROTOCOL_ERROR, "Topic Name must not be empty without a Topic Alias");
         return true;

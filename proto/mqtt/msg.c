@@ -55,14 +55,14 @@ void msg_unref(struct msg *m)
         free(m);
 }
 
-/* Never more than the publisher asked for, should the clock have been set back. */
-static uint32_t expiry_left_s(const struct msg *m, uint64_t now_wall_ms)
+/* Rounded up; never more than the publisher asked for, should the clock have been set back. */
+static uint32_t expiry_left_s(uint64_t created_ms, uint64_t expires_ms, uint64_t now_wall_ms)
 {
-    uint64_t from = now_wall_ms > m->created_ms ? now_wall_ms : m->created_ms;
+    uint64_t from = now_wall_ms > created_ms ? now_wall_ms : created_ms;
 
-    if (from >= m->expires_ms)
+    if (from >= expires_ms)
         return 0;
-    uint64_t left_s = (m->expires_ms - from + MS_PER_S - 1) / MS_PER_S;
+    uint64_t left_s = (expires_ms - from - 1) / MS_PER_S + 1;
     return left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
 }
 
@@ -75,7 +75,7 @@ struct message_in msg_view(const struct msg *m, uint64_t now_wall_ms)
         .qos = m->qos,
         .retain = m->retain,
         .has_expiry = m->has_expiry,
-        .expiry_s = m->has_expiry ? expiry_left_s(m, now_wall_ms) : 0,
+        .expiry_s = m->has_expiry ? expiry_left_s(m->created_ms, m->expires_ms, now_wall_ms) : 0,
     };
 }
 
@@ -143,11 +143,6 @@ static bool record_parse(struct cursor *c, struct record *r)
     return true;
 }
 
-static uint32_t seconds_left(uint64_t expires_ms, uint64_t now_ms)
-{
-    return now_ms >= expires_ms ? 0 : (uint32_t)((expires_ms - now_ms + 999) / 1000);
-}
-
 bool msg_record_view(struct bytes record, uint64_t now_wall_ms, struct message_in *m, uint64_t *origin)
 {
     struct cursor c = cursor_of(record);
@@ -159,7 +154,7 @@ bool msg_record_view(struct bytes record, uint64_t now_wall_ms, struct message_i
     m->qos = r.flags & RECORD_QOS;
     m->retain = r.flags & RECORD_RETAIN;
     m->has_expiry = r.flags & RECORD_HAS_EXPIRY;
-    m->expiry_s = m->has_expiry ? seconds_left(r.expires_ms, now_wall_ms) : 0;
+    m->expiry_s = m->has_expiry ? expiry_left_s(r.created_ms, r.expires_ms, now_wall_ms) : 0;
     *origin = r.origin;
     return true;
 }

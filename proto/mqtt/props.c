@@ -224,8 +224,7 @@ bool props_next(struct props *it, struct prop *prop, struct fault *f)
     struct cursor *c = &it->c;
 
     /* Identifiers are variable byte integers, but every one that exists fits one byte. */
-    if (!cursor_u8(c, &prop->id))
-        return value_is_cut(f);
+    CHECK(cursor_u8(c, &prop->id));
     const struct prop_rule *rule = rule_find(it, prop->id, f);
     if (!rule)
         return false;

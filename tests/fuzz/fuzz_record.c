@@ -29,6 +29,21 @@ static void record_send(const struct msg *m)
     free(p);
 }
 
+/* Read in place it is what was taken. */
+static void record_view_check(struct bytes record, const struct msg *m)
+{
+    struct message_in view, want = msg_view(m, m->created_ms);
+    struct bytes topic;
+    uint64_t origin, expires_ms;
+
+    CHECK(msg_record_view(record, m->created_ms, &view, &origin) && origin == m->origin);
+    CHECK(bytes_eq(view.topic, want.topic) && bytes_eq(view.props, want.props));
+    CHECK(bytes_eq(view.payload, want.payload) && view.qos == want.qos && view.retain == want.retain);
+    CHECK(view.has_expiry == want.has_expiry && view.expiry_s == want.expiry_s);
+    CHECK(msg_record_topic(record, &topic) && bytes_eq(topic, want.topic));
+    CHECK(msg_record_expiry(record, &expires_ms) == m->has_expiry && expires_ms == m->expires_ms);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     uint8_t *copy = malloc(n ? n : 1);
@@ -50,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         CHECK(msg_record_put(again, m) == again + size && memcmp(again, at, size) == 0);
         CHECK(m->qos <= 2 && topic_name_check(msg_topic(m), 0) == TOPIC_OK);
         CHECK(!m->has_expiry || m->expires_ms >= m->created_ms);
+        record_view_check(bytes_of(at, size), m);
         record_send(m);
         free(again);
         msg_unref(m);

@@ -297,6 +297,73 @@ static void cut_records_are_refused(void **state)
     msg_unref(m);
 }
 
+/* What is known to be a record is read in place. */
+static void records_are_viewed(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t after_ms;
+        uint32_t left_s;
+    } rows[] = {{0, 5}, {1, 5}, {1000, 4}, {4999, 1}, {5000, 0}, {90000, 0}, {-90000, 5}};
+    struct message_in in = message_of("a/b", "payload"), view;
+    struct bytes topic;
+    uint64_t origin, expires_ms;
+
+    in.props = bytes_of("\x01\x01", 2);
+    in.has_expiry = in.retain = true;
+    in.expiry_s = 5;
+    in.qos = 1;
+    struct msg *m = msg_new(&in, NOW, 9);
+    struct buf b = record_of(m);
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        assert_true(msg_record_view(bytes_of(b.p, b.n), NOW + (uint64_t)rows[i].after_ms, &view, &origin));
+        assert_int_equal(view.expiry_s, rows[i].left_s);
+        /* The view of the record and that of the message say the same. */
+        assert_int_equal(msg_view(m, NOW + (uint64_t)rows[i].after_ms).expiry_s, rows[i].left_s);
+    }
+    assert_true(bytes_eq(view.topic, in.topic));
+    assert_true(bytes_eq(view.props, in.props));
+    assert_true(bytes_eq(view.payload, in.payload));
+    assert_true(view.payload.p >= b.p && view.payload.p + view.payload.n == b.p + b.n);
+    assert_true(view.has_expiry && view.retain);
+    assert_int_equal(view.qos, 1);
+    assert_int_equal(origin, 9);
+    assert_true(msg_record_topic(bytes_of(b.p, b.n), &topic));
+    assert_view(topic, "a/b");
+    assert_true(msg_record_expiry(bytes_of(b.p, b.n), &expires_ms));
+    assert_int_equal(expires_ms, NOW + 5000);
+    for (uint32_t n = 0; n < b.n; n++) {
+        struct buf cut = buf_copy(b.p, n);
+        struct bytes record = bytes_of(cut.p, cut.n);
+        assert_false(msg_record_view(record, NOW, &view, &origin));
+        assert_false(msg_record_topic(record, &topic));
+        assert_false(msg_record_expiry(record, &expires_ms));
+        buf_free(&cut);
+    }
+    buf_free(&b);
+    msg_unref(m);
+    b = buf_hex("01 00 " TIMES " 0001 'a' 00000000 00000000");
+    assert_false(msg_record_expiry(bytes_of(b.p, b.n), &expires_ms));
+    assert_int_equal(expires_ms, 0);
+    assert_true(msg_record_view(bytes_of(b.p, b.n), UINT64_MAX, &view, &origin));
+    assert_false(view.has_expiry);
+    buf_free(&b);
+}
+
+/* An expiry that no publisher could ask for does not wrap around. */
+static void far_expiry_is_bounded(void **state)
+{
+    (void)state;
+    struct buf b =
+        buf_hex("01 08 0000000000000000 ffffffffffffffff 0000000000000000 0001 'a' 00000000 00000000");
+    struct message_in view;
+    uint64_t origin;
+
+    assert_true(msg_record_view(bytes_of(b.p, b.n), 0, &view, &origin));
+    assert_int_equal(view.expiry_s, UINT32_MAX);
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_view_of_all_of_it),     cmocka_unit_test(record_bytes),
         cmocka_unit_test(records_round_trip),      cmocka_unit_test(records_one_behind_the_other),
         cmocka_unit_test(nonsense_is_refused),     cmocka_unit_test(cut_records_are_refused),
+        cmocka_unit_test(records_are_viewed),      cmocka_unit_test(far_expiry_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,7 @@ static const struct {
     {"a/+/c", "a//c", true},    {"a/+/c", "a/b/d", false}, {"a/+/c", "a/b/b/c", false},
     {"a/+", "a/", true},        {"a/+", "a", false},       {"+/#", "a", true},
     {"+/#", "/", true},         {"+/b/#", "a/b", true},    {"+/b/#", "a/bc", false},
-    {"+/+/#", "a", false},
+    {"+/+/#", "a", false},      {"", "a", false},          {"#", "", false},
 };
 
 static void filters_match(void **state)
@@ -362,6 +362,7 @@ static void every_verdict_has_a_text(void **state)
     (void)state;
     for (int v = TOPIC_OK; v <= TOPIC_TOO_DEEP; v++)
         assert_true(strlen(topic_verdict_text((enum topic_verdict)v)) > 10);
+    assert_string_equal(topic_verdict_text((enum topic_verdict)(TOPIC_TOO_DEEP + 1)), "?");
 }
 
 int main(void)
