@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/worker.h"
+
+#include "node/io/io_private.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <event2/event.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+/* The coarse clocks cost a few nanoseconds and no system call; their step, some milliseconds, is well under a
+ * tick of the wheel. */
+static uint64_t clock_ms(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void worker_begin_turn(struct worker *w)
+{
+    w->in_turn = true;
+    mailbox_awake(&w->mailbox);
+    if (w->is_offline) {
+        rcu_thread_online();
+        w->is_offline = false;
+    }
+    w->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+    shard_set_time(w->shard, w->now_ms, clock_ms(CLOCK_REALTIME_COARSE));
+}
+
+void worker_again(struct worker *w, struct ioconn *ic)
+{
+    if (list_is_empty(&ic->again))
+        list_push(&w->again, &ic->again);
+}
+
+void worker_hand_over(struct worker *w, uint32_t to, struct ioconn *ic)
+{
+    stat_add(&w->stats.handed_over, 1);
+    mailbox_push(&w->io->workers[to].mailbox, MAILBOX_CONN, ic);
+}
+
+void worker_post_call(struct worker *w, struct worker_call *call)
+{
+    mailbox_push(&w->mailbox, MAILBOX_CALL, call);
+}
+
+/* ---- storage --------------------------------------------------------------------------------------- */
+
+/* On the storage thread. */
+static void on_stored(void *ctx, struct store_batch *batch, enum err result)
+{
+    struct worker *w = ctx;
+
+    CHECK(batch == &w->batch);
+    w->store_result = result;
+    mailbox_push(&w->mailbox, MAILBOX_STORED, &w->stored);
+}
+
+static void store_finish(struct worker *w)
+{
+    w->storing = false;
+    store_batch_reset(&w->batch);
+    shard_on_stored(w->shard, w->store_result);
+}
+
+/* What nobody waits for may gather for a while: most of it need not be written after all. */
+static bool store_may_wait(struct worker *w)
+{
+    struct timeval tv = {.tv_usec = (suseconds_t)w->io->conf.commit_interval_ms * 1000};
+
+    if (w->commit_due || w->is_stopping)
+        return false;
+    if (!w->commit_armed) {
+        evtimer_add(&w->commit_event, &tv);
+        w->commit_armed = true;
+    }
+    return true;
+}
+
+/* True: the shard was asked, and may have connections to flush because of it. */
+static bool worker_store(struct worker *w)
+{
+    if (w->storing)
+        return false;
+    switch (shard_seal_state(w->shard)) {
+    case SHARD_SEAL_NOTHING:
+        w->commit_due = false;
+        return false;
+    case SHARD_SEAL_SOON:
+        if (store_may_wait(w))
+            return false;
+        break;
+    case SHARD_SEAL_NOW:
+        break;
+    }
+    w->commit_due = false;
+    if (w->commit_armed) {
+        evtimer_del(&w->commit_event);
+        w->commit_armed = false;
+    }
+    if (shard_seal(w->shard, &w->batch)) {
+        w->storing = true;
+        writer_submit(w->io->conf.writer, &w->batch, on_stored, w);
+    }
+    return true;
+}
+
+/* ---- the parts of a turn --------------------------------------------------------------------------- */
+
+static void worker_mail(struct worker *w)
+{
+    struct mailbox_chain chain = mailbox_take(&w->mailbox);
+    enum mailbox_kind kind;
+    struct worker_call *call;
+    struct ioconn *ic;
+    void *item;
+
+    while ((item = mailbox_next(&chain, &kind))) {
+        switch (kind) {
+        case MAILBOX_BAG:
+            shard_on_mail(w->shard, item);
+            break;
+        case MAILBOX_CONN:
+            ic = item;
+            ioconn_on_arrival(ic, w);
+            break;
+        case MAILBOX_CALL:
+            call = item;
+            call->fn(w, call);
+            break;
+        case MAILBOX_STORED:
+            store_finish(w);
+            break;
+        }
+    }
+}
+
+static void worker_again_run(struct worker *w)
+{
+    struct list now;
+    struct list *e;
+
+    /* Only what is there now: who comes back to the list waits for the next turn, behind the sockets. */
+    list_init(&now);
+    list_splice(&now, &w->again);
+    while ((e = list_pop(&now)))
+        ioconn_on_again(container_of(e, struct ioconn, again));
+}
+
+static void deadlines_run(struct worker *w, struct list *head)
+{
+    while (!list_is_empty(head)) {
+        struct ioconn *ic = container_of(head->next, struct ioconn, link);
+        if (!worker_is_past(w, ic->deadline_ms))
+            return;
+        ioconn_cut(ic);
+    }
+}
+
+static void worker_tick(struct worker *w)
+{
+    w->tick_due = false;
+    shard_tick(w->shard);
+    deadlines_run(w, &w->closing);
+    deadlines_run(w, &w->linger);
+    for (uint32_t i = 0; i < w->io->listeners_n; i++)
+        acceptor_on_tick(w->acceptors[i]);
+}
+
+static void worker_flush(struct worker *w)
+{
+    struct conn *c;
+
+    do {
+        while ((c = shard_dirty_take(w->shard)))
+            ioconn_on_dirty(c);
+    } while (worker_store(w));
+}
+
+static void worker_post(struct worker *w)
+{
+    struct io *io = w->io;
+
+    for (uint32_t to = 0; to < io->workers_n; to++) {
+        struct mailbag *bag = to == w->number ? NULL : shard_outbox_take(w->shard, to);
+        if (bag)
+            mailbox_push(&io->workers[to].mailbox, MAILBOX_BAG, bag);
+    }
+}
+
+static void worker_end_turn(struct worker *w)
+{
+    uint64_t lag_ms;
+
+    if (mailbox_has_mail(&w->mailbox))
+        worker_mail(w);
+    if (!list_is_empty(&w->again))
+        worker_again_run(w);
+    if (w->tick_due)
+        worker_tick(w);
+    worker_flush(w);
+    worker_post(w);
+    stat_add(&w->stats.turns, 1);
+    lag_ms = clock_ms(CLOCK_MONOTONIC_COARSE) - w->now_ms;
+    if (unlikely(lag_ms > atomic_load_explicit(&w->stats.lag_ms_max, memory_order_relaxed)))
+        atomic_store_explicit(&w->stats.lag_ms_max, lag_ms, memory_order_relaxed);
+}
+
+/* ---- the end --------------------------------------------------------------------------------------- */
+
+static void cut_all(struct list *head)
+{
+    while (!list_is_empty(head))
+        ioconn_cut(container_of(head->next, struct ioconn, link));
+}
+
+static void worker_stop_begin(struct worker *w)
+{
+    w->is_stopping = true;
+    for (uint32_t i = 0; i < w->io->listeners_n; i++) {
+        acceptor_close(w->acceptors[i]);
+        acceptor_drop_waiting(w->acceptors[i]);
+    }
+    shard_shutdown(w->shard);
+}
+
+/* Nothing is left that could be finished in good order. */
+static void worker_look_idle(struct worker *w)
+{
+    if (w->is_idle || shard_conns(w->shard) > 0 || w->linger_n > 0 || w->storing ||
+        mailbox_has_mail(&w->mailbox) || shard_seal_state(w->shard) != SHARD_SEAL_NOTHING)
+        return;
+    w->is_idle = true;
+    io_on_idle(w->io);
+}
+
+/* The time is over, or everybody is idle: what is left is cut, and what that leaves to be stored is stored.
+ */
+static void worker_finish(struct worker *w)
+{
+    struct pollfd p = {.fd = w->mailbox.eventfd, .events = POLLIN};
+    uint64_t wakes;
+
+    worker_mail(w);
+    worker_flush(w);
+    do {
+        cut_all(&w->closing);
+        cut_all(&w->linger);
+        worker_post(w);
+        if (w->storing && mailbox_sleep(&w->mailbox) && poll(&p, 1, -1) == 1 &&
+            read(p.fd, &wakes, sizeof wakes) < 0)
+            CHECK(errno == EAGAIN);
+        mailbox_awake(&w->mailbox);
+        worker_mail(w);
+        worker_flush(w);
+    } while (w->storing);
+    cut_all(&w->closing);
+    cut_all(&w->linger);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------- */
+
+static void on_mail_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    worker_enter(arg);
+}
+
+static void on_tick_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    worker_enter(w);
+    w->tick_due = true;
+}
+
+static void on_commit_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    worker_enter(w);
+    w->commit_armed = false;
+    w->commit_due = true;
+}
+
+static void worker_turn(struct worker *w)
+{
+    int flags = EVLOOP_ONCE;
+
+    if (list_is_empty(&w->again) && mailbox_sleep(&w->mailbox)) {
+        rcu_thread_offline();
+        w->is_offline = true;
+    } else {
+        rcu_quiescent_state();
+        flags |= EVLOOP_NONBLOCK;
+    }
+    w->in_turn = false;
+    event_base_loop(w->base, flags);
+    worker_enter(w);
+    worker_end_turn(w);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    int phase;
+
+    rcu_register_thread();
+    worker_begin_turn(w);
+    while ((phase = atomic_load_explicit(&w->phase, memory_order_acquire)) != WORKER_ENDS) {
+        if (phase == WORKER_STOPPING && !w->is_stopping) {
+            worker_stop_begin(w);
+            worker_end_turn(w);
+        }
+        if (w->is_stopping)
+            worker_look_idle(w);
+        worker_turn(w);
+    }
+    worker_finish(w);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+void worker_set_phase(struct worker *w, enum worker_phase phase)
+{
+    atomic_store(&w->phase, phase);
+    mailbox_wake(&w->mailbox);
+}
+
+enum err worker_start(struct worker *w)
+{
+    char name[16];
+
+    atomic_store(&w->phase, WORKER_RUNS);
+    w->is_stopping = w->is_idle = false;
+    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+        return ERR_LIMIT;
+    w->has_thread = true;
+    snprintf(name, sizeof name, "worker %u", w->number);
+    pthread_setname_np(w->thread, name);
+    return OK;
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->has_thread)
+        pthread_join(w->thread, NULL);
+    w->has_thread = false;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+static struct event_base *base_new(void)
+{
+    struct event_config *cfg = event_config_new();
+    struct event_base *base;
+
+    CHECK(cfg);
+    /* One thread per base: no locks. The changelist merges what happens to one descriptor within a turn. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
+                                   EVENT_BASE_FLAG_IGNORE_ENV);
+    event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_O1);
+    base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    return base;
+}
+
+enum err worker_init(struct worker *w, struct io *io, uint32_t number)
+{
+    struct timeval tick = {.tv_usec = WORKER_TICK_MS * 1000};
+
+    memset(w, 0, sizeof *w);
+    w->io = io;
+    w->number = number;
+    w->shard = node_shard(io->node, number);
+    w->stored.worker = w;
+    list_init(&w->again);
+    list_init(&w->closing);
+    list_init(&w->linger);
+    if (mailbox_init(&w->mailbox) != OK)
+        return ERR_LIMIT;
+    w->base = base_new();
+    w->fd_reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (!w->base || w->fd_reserve < 0) {
+        if (w->base)
+            event_base_free(w->base);
+        if (w->fd_reserve >= 0)
+            close(w->fd_reserve);
+        mailbox_fini(&w->mailbox);
+        w->base = NULL;
+        return ERR_LIMIT;
+    }
+    w->scratch = mem_alloc(WORKER_SCRATCH);
+    w->acceptors = mem_zalloc((io->conf.listeners_n + 1) * sizeof(struct acceptor *));
+    transport_env_init(&w->env);
+    store_batch_init(&w->batch);
+    event_assign(&w->mail_event, w->base, w->mailbox.eventfd, EV_READ | EV_PERSIST | EV_ET, on_mail_event, w);
+    event_assign(&w->tick_event, w->base, -1, EV_PERSIST, on_tick_event, w);
+    evtimer_assign(&w->commit_event, w->base, on_commit_event, w);
+    event_add(&w->mail_event, NULL);
+    event_add(&w->tick_event, &tick);
+    return OK;
+}
+
+void worker_fini(struct worker *w)
+{
+    if (!w->base)
+        return;
+    /* Mail that came too late for its worker; no thread uses the shard any more but this one. */
+    if (mailbox_has_mail(&w->mailbox)) {
+        rcu_register_thread();
+        worker_mail(w);
+        rcu_unregister_thread();
+    }
+    event_del(&w->mail_event);
+    event_del(&w->tick_event);
+    evtimer_del(&w->commit_event);
+    mailbox_fini(&w->mailbox);
+    store_batch_fini(&w->batch);
+    transport_env_fini(&w->env);
+    event_base_free(w->base);
+    close(w->fd_reserve);
+    free(w->acceptors);
+    free(w->scratch);
+    w->base = NULL;
+}
