@@ -50,6 +50,10 @@ void report_add(struct report *r, const char *name, double value);
 void report_usage(struct report *r, const char *prefix, uint64_t count, const struct broker_usage *from,
                   const struct broker_usage *to);
 
+/* Bytes for each of `count`, RSS and PSS. Nothing without a pid. */
+void report_memory(struct report *r, uint64_t count, const struct broker_memory *from,
+                   const struct broker_memory *to);
+
 void report_latency(struct report *r, const struct hist *h);
 void report_print(const struct bench *b);
 

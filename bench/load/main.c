@@ -15,7 +15,14 @@ static const struct scenario scenarios[] = {
     {"pairs", "1:1, --pubs pairs (50), --batch (16)", run_pairs},
     {"paced", "1:1 at --rate messages a second, one per write", run_paced},
     {"fanout", "one publisher, --subs subscribers (1000), --batch (16)", run_fanout},
-    {"fanin", "--pubs publishers (1000), one subscriber, --batch (1)", run_fanin},
+    {"fanin", "--pubs publishers (1000), --subs subscribers (1), --batch (1)", run_fanin},
+    {"filters", "--pubs (50) publish to --topics among --count (100000) deep filters of --subs (100)",
+     run_filters},
+    {"subs", "the same filters subscribed: time and memory of each", run_subs},
+    {"idle", "--count connections (15000) that say nothing: memory of each", run_idle},
+    {"connect", "connect and disconnect, --pubs at a time (50)", run_connect},
+    {"retained", "store --count (100000) retained messages, replay them to new subscribers", run_retained},
+    {"queue", "--count (100000) messages for --subs (1) offline sessions: store, then drain", run_queue},
 };
 
 #define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))

@@ -12,10 +12,10 @@ struct opts {
     int64_t port;
     int64_t pid; /* of the broker; 0: no CPU and memory figures */
     int64_t version;
-    int64_t qos;
-    int64_t pubs, subs; /* connections of each kind */
-    int64_t batch;      /* messages a publisher writes at once */
-    int64_t window;     /* messages a publisher may have outstanding */
+    int64_t qos, sub_qos; /* -1: the scenario's default */
+    int64_t pubs, subs;   /* connections of each kind */
+    int64_t batch;        /* messages a publisher writes at once */
+    int64_t window;       /* messages a publisher may have outstanding */
     int64_t payload_bytes;
     int64_t rate; /* messages per second, all publishers together; paced only */
     int64_t count;
@@ -38,6 +38,12 @@ void opts_parse(struct opts *o, int argc, char **argv);
 static inline uint32_t opts_or(int64_t value, uint32_t otherwise)
 {
     return value ? (uint32_t)value : otherwise;
+}
+
+/* The same for a QoS, where "not given" is -1. */
+static inline uint8_t opts_qos_or(int64_t qos, uint8_t otherwise)
+{
+    return qos < 0 ? otherwise : (uint8_t)qos;
 }
 
 #endif

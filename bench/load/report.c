@@ -44,6 +44,17 @@ void report_usage(struct report *r, const char *prefix, uint64_t count, const st
                count ? (double)(to->switches - from->switches) / (double)count : 0);
 }
 
+void report_memory(struct report *r, uint64_t count, const struct broker_memory *from,
+                   const struct broker_memory *to)
+{
+    if (!to->rss_bytes)
+        return;
+    report_add(r, "rss_bytes_each", ((double)to->rss_bytes - (double)from->rss_bytes) / (double)count);
+    report_add(r, "pss_bytes_each", ((double)to->pss_bytes - (double)from->pss_bytes) / (double)count);
+    report_add(r, "rss_kb_before", (double)from->rss_bytes / 1024);
+    report_add(r, "rss_kb_after", (double)to->rss_bytes / 1024);
+}
+
 void report_latency(struct report *r, const struct hist *h)
 {
     report_add(r, "latency_samples", (double)h->count);

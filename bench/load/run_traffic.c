@@ -27,7 +27,8 @@ static struct traffic_spec spec_of(struct bench *b, uint32_t pubs, uint32_t subs
         .publishers = opts_or(o->pubs, pubs),
         .subscribers = opts_or(o->subs, subs),
         .batch = opts_or(o->batch, batch),
-        .qos = (uint8_t)o->qos,
+        .qos = opts_qos_or(o->qos, 0),
+        .sub_qos = opts_qos_or(o->sub_qos, opts_qos_or(o->qos, 0)),
         .topic = pairs_topic,
     };
     spec.streams = spec.publishers;
@@ -41,7 +42,7 @@ static void pairs_connect(struct traffic *t)
     for (uint32_t i = 0; i < t->subscriber_count; i++) {
         char filter[64];
         pairs_topic(i, filter, sizeof(filter), NULL);
-        client_subscribe(&t->subscribers[i].client, filter, t->qos);
+        client_subscribe(&t->subscribers[i].client, filter, t->sub_qos);
     }
     traffic_settle_subscribers(t);
     traffic_open_publishers(t);
@@ -81,7 +82,7 @@ void run_fanout(struct bench *b)
         for (uint32_t s = 0; s < t.stream_count; s++) {
             char filter[64];
             pairs_topic(s, filter, sizeof(filter), NULL);
-            client_subscribe(&t.subscribers[i].client, filter, t.qos);
+            client_subscribe(&t.subscribers[i].client, filter, t.sub_qos);
         }
     traffic_settle_subscribers(&t);
     traffic_open_publishers(&t);
@@ -100,7 +101,7 @@ void run_fanin(struct bench *b)
     for (uint32_t s = 0; s < t.stream_count; s++) {
         char filter[64];
         uint32_t to = fanin_topic(s, filter, sizeof(filter), &spec.subscribers);
-        client_subscribe(&t.subscribers[to].client, filter, t.qos);
+        client_subscribe(&t.subscribers[to].client, filter, t.sub_qos);
     }
     traffic_settle_subscribers(&t);
     traffic_open_publishers(&t);

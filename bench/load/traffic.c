@@ -47,7 +47,8 @@ static void subscriber_on_publish(struct client *c, const struct wire_publish *m
     struct traffic *t = sub->traffic;
     struct verdict *v = &t->bench->verdict;
     struct payload got;
-    if (m->payload_len != t->bench->opts.payload_bytes || m->qos != t->qos) {
+    if (m->payload_len != t->bench->opts.payload_bytes ||
+        m->qos != (t->qos < t->sub_qos ? t->qos : t->sub_qos) || m->is_retain != t->is_retained) {
         v->corrupt++;
         return;
     }
@@ -94,8 +95,11 @@ static const struct client_ops subscriber_ops = {.on_publish = subscriber_on_pub
 
 uint64_t publisher_outstanding(const struct publisher *p)
 {
+    const struct traffic *t = p->traffic;
     uint64_t done = p->received;
-    if (p->traffic->qos && p->acked < done)
+    if (t->is_storing)
+        done = t->qos ? p->acked : p->sent;
+    else if (t->qos && p->acked < done)
         done = p->acked;
     return p->sent - done;
 }
@@ -105,6 +109,8 @@ static struct stream *publisher_pick(struct publisher *p)
     struct traffic *t = p->traffic;
     if (p->stream_count == 1)
         return &t->streams[p->stream_first];
+    if (t->is_in_order)
+        return &t->streams[p->stream_first + p->sent % p->stream_count];
     t->random ^= t->random << 13;
     t->random ^= t->random >> 7;
     t->random ^= t->random << 17;
@@ -159,8 +165,8 @@ static void stream_init(struct traffic *t, uint32_t index, const struct traffic_
     s->subscriber = spec->fan_is_everybody ? TRAFFIC_EVERYBODY : to;
     s->publisher = index / (spec->streams / spec->publishers);
     s->packet = die_calloc(1, WIRE_OVERHEAD + strlen(topic) + payload_bytes);
-    s->at = wire_publish(s->packet, (uint8_t)t->bench->opts.version, (uint8_t)(spec->qos << 1 | spec->flags),
-                         topic, payload_bytes);
+    s->at = wire_publish(s->packet, (uint8_t)t->bench->opts.version,
+                         (uint8_t)(spec->qos << 1 | spec->is_retained), topic, payload_bytes);
     for (uint32_t i = sizeof(struct payload); i < payload_bytes; i++)
         s->packet[s->at.payload_at + i] = (uint8_t)('a' + i % 26);
 }
@@ -175,6 +181,8 @@ void traffic_init(struct traffic *t, struct bench *b, const struct traffic_spec 
     t->batch = spec->batch;
     t->window = spec->window < spec->batch ? spec->batch : spec->window;
     t->qos = spec->qos;
+    t->sub_qos = spec->sub_qos;
+    t->is_retained = t->is_in_order = spec->is_retained;
     t->fan = spec->fan_is_everybody ? spec->subscribers : 1;
     t->random = (uint64_t)b->opts.seed * 0x9e3779b97f4a7c15u | 1;
     t->publishers = die_calloc(spec->publishers, sizeof(*t->publishers));

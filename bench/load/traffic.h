@@ -47,10 +47,14 @@ struct traffic {
     struct bench *bench;
     uint32_t publisher_count, subscriber_count, stream_count;
     uint32_t batch, window, arrivals_mask;
-    uint32_t fan; /* receivers of each message */
-    uint8_t qos;
+    uint32_t fan;      /* receivers of each message */
+    uint8_t qos;       /* of publishes */
+    uint8_t sub_qos;   /* of subscriptions; what arrives has the lower of the two */
     bool is_open;      /* publishers may send */
     bool is_measuring; /* latency samples count */
+    bool is_storing;   /* nobody receives now: a message is done when it is acknowledged */
+    bool is_retained;  /* what subscribers get must carry RETAIN, or must not */
+    bool is_in_order;  /* publishers take their streams in turn, not at random */
     struct publisher *publishers;
     struct subscriber *subscribers;
     struct stream *streams;
@@ -63,9 +67,9 @@ struct traffic_spec {
     uint32_t publishers, subscribers;
     uint32_t streams; /* a multiple of publishers: publisher p owns streams p*n .. p*n+n-1 */
     uint32_t batch, window;
-    uint8_t qos;
+    uint8_t qos, sub_qos;
     uint8_t fan_is_everybody; /* 1: each stream goes to all subscribers */
-    uint8_t flags;            /* of PUBLISH beside the QoS: 1 is RETAIN */
+    uint8_t is_retained;      /* 1: published with RETAIN, one message for each stream in turn */
     /* Topic of stream s into buf; returns the index of its subscriber (ignored for EVERYBODY). */
     uint32_t (*topic)(uint32_t stream, char *buf, size_t size, void *arg);
     void *arg;
@@ -87,7 +91,14 @@ void traffic_run(struct traffic *t);
 /* The same with messages at opts.rate per second, each on its own, evenly spread over the publishers. */
 void traffic_run_paced(struct traffic *t);
 
-/* Sends `count` messages of publisher p, one of each of its streams in turn, in one write. */
+/*
+ * Publishes `each` messages per publisher while no subscriber is there: at QoS 1 and 2 within the window, at
+ * QoS 0 as the sockets take them. Returns when the broker has acknowledged, or at QoS 0 answered a PINGREQ
+ * after, the last.
+ */
+void traffic_store(struct traffic *t, uint64_t each);
+
+/* Appends `count` messages of publisher p, to leave with the next flush. */
 void publisher_send(struct publisher *p, uint32_t count);
 
 /* Messages sent and not yet done. */
