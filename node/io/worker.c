@@ -175,6 +175,10 @@ static void worker_tick(struct worker *w)
     deadlines_run(w, &w->linger);
     for (uint32_t i = 0; i < w->io->listeners_n; i++)
         acceptor_on_tick(w->acceptors[i]);
+    if (w->number == 0 && worker_is_past(w, w->certs_ms)) {
+        w->certs_ms = (uint32_t)w->now_ms + WORKER_CERTS_MS;
+        io_certs_check(w->io);
+    }
 }
 
 static void worker_flush(struct worker *w)

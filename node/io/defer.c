@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/io.h"
+
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+#include <urcu-qsbr.h>
+#include <urcu-call-rcu.h>
+
+struct deferred {
+    struct rcu_head head;
+    void *p;
+};
+
+static void deferred_run(struct rcu_head *head)
+{
+    struct deferred *d = container_of(head, struct deferred, head);
+
+    free(d->p);
+    free(d);
+}
+
+void io_defer_free(void *p)
+{
+    struct deferred *d;
+
+    if (!p)
+        return;
+    d = mem_alloc(sizeof *d);
+    d->p = p;
+    call_rcu(&d->head, deferred_run);
+}
+
+void io_defer_barrier(void)
+{
+    rcu_barrier();
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_IO_IO_PRIVATE_H
+#define COVEY_IO_IO_PRIVATE_H
+
+/* struct io, for the files of this folder. */
+
+#include "node/io/worker.h"
+
+struct io {
+    struct io_conf conf;
+    struct log_sink *log;
+    struct node *node;
+    uint32_t workers_n;
+    struct worker *workers;
+    uint32_t listeners_n;
+    struct listener *listeners;
+    pthread_mutex_t listener_lock; /* is_running and the sockets of listeners change under it */
+    /* How many workers have nothing left to do while the io stops. */
+    pthread_mutex_t idle_lock;
+    pthread_cond_t idle_cond;
+    uint32_t idle_n;
+    bool is_running;
+};
+
+/* A worker tells that it has nothing left to do. */
+void io_on_idle(struct io *io);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/ioconn_private.h"
+
+#include "proto/base/check.h"
+
+#include <stdlib.h>
+
+enum {
+    TAIL_COPY_MAX = 8192,      /* a tail up to this is copied in front of what is read next */
+    TAIL_GROW_MIN = 16 * 1024, /* the first own buffer of a larger packet */
+    IOV_MAX_FLUSH = 64,
+};
+
+/* ---- the tail -------------------------------------------------------------------------------------- */
+
+static bool tail_reserve(struct ioconn *ic, size_t cap)
+{
+    uint8_t *p;
+
+    if (cap <= ic->tail_cap)
+        return true;
+    p = realloc(ic->tail, cap);
+    if (!p)
+        return false;
+    ic->tail = p;
+    ic->tail_cap = (uint32_t)cap;
+    return true;
+}
+
+static void tail_set_n(struct ioconn *ic, size_t n)
+{
+    if (ic->state == IOCONN_WAIT)
+        ic->worker->wait_bytes += n - ic->tail_n;
+    ic->tail_n = (uint32_t)n;
+}
+
+static void tail_drop(struct ioconn *ic)
+{
+    if (!ic->tail)
+        return;
+    tail_set_n(ic, 0);
+    free(ic->tail);
+    ic->tail = NULL;
+    ic->tail_cap = 0;
+}
+
+bool ioconn_tail_keep(struct ioconn *ic, const uint8_t *p, size_t n)
+{
+    if (n == 0) {
+        tail_drop(ic);
+        return true;
+    }
+    if (p >= ic->tail && ic->tail && p < ic->tail + ic->tail_cap) {
+        memmove(ic->tail, p, n);
+    } else {
+        /* The rest of a packet often comes in small pieces: a little room saves most reallocations. */
+        if (n > ic->tail_cap && !tail_reserve(ic, (n + n / 2 + 63) & ~(size_t)63))
+            return false;
+        memcpy(ic->tail, p, n);
+    }
+    tail_set_n(ic, n);
+    return true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------- */
+
+/* A large packet is read where it is going to stay, into a buffer that grows as its bytes arrive. */
+static ssize_t gather_large(struct ioconn *ic, uint8_t **p, size_t *n)
+{
+    struct worker *w = ic->worker;
+    size_t cap = (size_t)ic->tail_n * 2;
+    ssize_t r;
+
+    if (cap < TAIL_GROW_MIN)
+        cap = TAIL_GROW_MIN;
+    if (ic->state == IOCONN_CORE && cap > ic->tail_need)
+        cap = ic->tail_need;
+    if (ic->tail_n == ic->tail_cap && !tail_reserve(ic, cap))
+        return TRANSPORT_LOST;
+    if (cap > ic->tail_cap)
+        cap = ic->tail_cap;
+    r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, ic->tail + ic->tail_n, cap - ic->tail_n);
+    if (r > 0)
+        tail_set_n(ic, ic->tail_n + (size_t)r);
+    *p = ic->tail;
+    *n = ic->tail_n;
+    return r;
+}
+
+ssize_t ioconn_gather(struct ioconn *ic, uint8_t **p, size_t *n)
+{
+    struct worker *w = ic->worker;
+    size_t had = ic->tail_n;
+    ssize_t r;
+
+    if (had > TAIL_COPY_MAX || ic->tail_need > WORKER_SCRATCH / 2) {
+        r = gather_large(ic, p, n);
+    } else {
+        if (had)
+            memcpy(w->scratch, ic->tail, had);
+        r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, w->scratch + had, WORKER_SCRATCH - had);
+        *p = w->scratch;
+        *n = had + (size_t)(r > 0 ? r : 0);
+    }
+    if (r > 0)
+        stat_add(&w->stats.recv_bytes, (uint64_t)r);
+    return r;
+}
+
+static void lost(struct ioconn *ic, enum conn_end end)
+{
+    struct conn *c = &ic->u.core;
+
+    conn_on_lost(c, end);
+    shard_dirty_add(ic->worker->shard, c);
+}
+
+void ioconn_feed(struct ioconn *ic, uint8_t *p, size_t n)
+{
+    struct conn *c = &ic->u.core;
+    size_t used = conn_feed(c, p, n);
+
+    if (c->state == CONN_CLOSING) {
+        tail_drop(ic);
+        return;
+    }
+    /* Paused with whole packets left: they are fed again, without reading, when it goes on. */
+    ic->tail_need = used == n || c->read_paused ? 0 : (uint32_t)conn_need(c, p + used, n - used);
+    if (!ioconn_tail_keep(ic, p + used, n - used))
+        lost(ic, CONN_END_LOST);
+}
+
+static void core_read(struct ioconn *ic)
+{
+    struct conn *c = &ic->u.core;
+    uint8_t *p;
+    size_t n;
+    ssize_t r;
+
+    if (c->state == CONN_CLOSING || c->read_paused)
+        return;
+    r = ioconn_gather(ic, &p, &n);
+    if (likely(r > 0)) {
+        if (likely(n >= ic->tail_need))
+            ioconn_feed(ic, p, n);
+        else if (!ioconn_tail_keep(ic, p, n))
+            lost(ic, CONN_END_LOST);
+    } else if (r == TRANSPORT_FAULT) {
+        worker_count_fault(ic->worker, ic->worker->env.fault);
+        lost(ic, CONN_END_TRANSPORT);
+    } else if (r != TRANSPORT_AGAIN) {
+        lost(ic, CONN_END_LOST);
+    }
+    if (unlikely(ic->transport) && c->state != CONN_CLOSING) {
+        if (transport_wants_write(ic->transport))
+            shard_dirty_add(ic->worker->shard, c);
+        if (transport_has_input(ic->transport))
+            worker_again(ic->worker, ic);
+    }
+}
+
+void ioconn_read(struct ioconn *ic)
+{
+    switch ((enum ioconn_state)ic->state) {
+    case IOCONN_WAIT:
+        ioconn_wait_read(ic);
+        break;
+    case IOCONN_CORE:
+        core_read(ic);
+        break;
+    case IOCONN_CLOSING:
+        break;
+    case IOCONN_LINGER:
+        ioconn_linger_read(ic);
+        break;
+    }
+}
+
+/* ---- writing --------------------------------------------------------------------------------------- */
+
+ssize_t ioconn_flush(struct ioconn *ic)
+{
+    struct worker *w = ic->worker;
+    struct outbuf *out = &ic->u.core.out;
+    struct iovec iov[IOV_MAX_FLUSH];
+
+    while (!outbuf_is_empty(out)) {
+        int n = outbuf_iov(out, iov, IOV_MAX_FLUSH);
+        size_t all = 0;
+        ssize_t r;
+
+        for (int i = 0; i < n; i++)
+            all += iov[i].iov_len;
+        r = transport_send(ic->transport, ioconn_fd(ic), &w->env, iov, n);
+        if (r < 0)
+            return r;
+        stat_add(&w->stats.send_bytes, (uint64_t)r);
+        outbuf_consume(out, shard_outpool(w->shard), (size_t)r);
+        /* The socket is full; asking again would only be told so. */
+        if ((size_t)r < all)
+            return TRANSPORT_AGAIN;
+    }
+    if (likely(!ic->transport))
+        return 0;
+    ssize_t r = transport_send(ic->transport, ioconn_fd(ic), &w->env, NULL, 0);
+    if (transport_has_input(ic->transport))
+        worker_again(w, ic);
+    return r;
+}
+
+/* What is sent makes room for more; the rest of the world has its turn first. */
+static void on_drained(struct ioconn *ic)
+{
+    struct conn *c = &ic->u.core;
+
+    if (!c->write_blocked && !c->out_waits)
+        return;
+    c->write_blocked = 0;
+    ic->resume = 1;
+    worker_again(ic->worker, ic);
+}
+
+static void core_write(struct ioconn *ic)
+{
+    ssize_t r = ioconn_flush(ic);
+
+    if (likely(r >= 0)) {
+        if (unlikely(ic->watching & EV_WRITE))
+            ioconn_watch(ic, ic->watching & ~EV_WRITE);
+        on_drained(ic);
+    } else if (r == TRANSPORT_AGAIN) {
+        ic->u.core.write_blocked = 1;
+        ioconn_watch(ic, ic->watching | EV_WRITE);
+    } else {
+        lost(ic, CONN_END_LOST);
+    }
+}
+
+void ioconn_on_dirty(struct conn *c)
+{
+    struct ioconn *ic = container_of(c, struct ioconn, u.core);
+
+    if (c->state == CONN_CLOSING) {
+        ioconn_close_step(ic);
+        return;
+    }
+    if (!c->write_blocked)
+        core_write(ic);
+    if (c->state == CONN_CLOSING)
+        return;
+    if (unlikely(c->read_paused)) {
+        if (ic->watching & EV_READ)
+            ioconn_watch(ic, ic->watching & ~EV_READ);
+    } else if (unlikely(!(ic->watching & EV_READ))) {
+        worker_again(ic->worker, ic);
+    }
+}
+
+/* Reading goes on after a pause: first with what was left. */
+static void core_resume_reading(struct ioconn *ic)
+{
+    struct conn *c = &ic->u.core;
+
+    if (ic->tail_n && ic->tail_need == 0)
+        ioconn_feed(ic, ic->tail, ic->tail_n);
+    if (c->state != CONN_CLOSING && !c->read_paused)
+        ioconn_watch(ic, ic->watching | EV_READ);
+}
+
+void ioconn_on_again(struct ioconn *ic)
+{
+    struct conn *c = &ic->u.core;
+
+    if (ic->state == IOCONN_CORE && c->state != CONN_CLOSING) {
+        if (ic->resume) {
+            ic->resume = 0;
+            conn_on_writable(c);
+        }
+        if (c->state != CONN_CLOSING && !c->read_paused && !(ic->watching & EV_READ))
+            core_resume_reading(ic);
+    }
+    if (transport_has_input(ic->transport))
+        ioconn_read(ic);
+}
+
+static void on_writable(struct ioconn *ic)
+{
+    switch ((enum ioconn_state)ic->state) {
+    case IOCONN_WAIT:
+        ioconn_watch(ic, EV_READ);
+        ioconn_wait_read(ic);
+        break;
+    case IOCONN_CORE:
+        if (ic->u.core.state != CONN_CLOSING)
+            core_write(ic);
+        break;
+    case IOCONN_CLOSING:
+        ioconn_close_step(ic);
+        break;
+    case IOCONN_LINGER:
+        break;
+    }
+}
+
+void ioconn_on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct ioconn *ic = arg;
+
+    (void)fd;
+    worker_enter(ic->worker);
+    /* One of both a call: the connection may be gone after it, and a level-triggered event comes again. */
+    if (unlikely(what & EV_WRITE))
+        on_writable(ic);
+    else
+        ioconn_read(ic);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/listener.h"
+
+#include "node/io/certs.h"
+#include "node/io/io_private.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, HALF_OPEN_MAX = 20000, HANDSHAKE_MS = 15000 };
+
+const char *io_kind_name(enum io_kind k)
+{
+    static const char *const names[] = {"tcp", "ssl", "ws", "wss"};
+    CHECK((unsigned)k < array_len(names));
+    return names[k];
+}
+
+const char *io_refusal_name(enum io_refusal r)
+{
+    static const char *const names[IO_REFUSALS] = {
+        [IO_REFUSED_CONNECTIONS_MAX] = "connections_max",
+        [IO_REFUSED_DESCRIPTORS] = "descriptors",
+        [IO_REFUSED_HALF_OPEN] = "half_open",
+        [IO_REFUSED_MEMORY] = "memory",
+    };
+    CHECK((unsigned)r < IO_REFUSALS);
+    return names[r];
+}
+
+enum err listener_init(struct listener *l, struct io *io, const struct io_listener_conf *conf)
+{
+    enum err e = OK;
+
+    memset(l, 0, sizeof *l);
+    l->conf = *conf;
+    l->io = io;
+    if (!l->conf.backlog)
+        l->conf.backlog = BACKLOG;
+    if (!l->conf.half_open_max)
+        l->conf.half_open_max = HALF_OPEN_MAX;
+    if (!l->conf.tls.handshake_timeout_ms)
+        l->conf.tls.handshake_timeout_ms = HANDSHAKE_MS;
+    if (!l->conf.ws.frame_bytes_max)
+        l->conf.ws.frame_bytes_max = (uint64_t)conf->settings->packet_size_max + 16;
+    if (conf->kind == IO_SSL || conf->kind == IO_WSS)
+        e = certs_new(&l->certs, conf->name, &l->conf.tls, io->log);
+    l->acceptors = mem_zalloc(io->workers_n * sizeof *l->acceptors);
+    for (uint32_t i = 0; i < io->workers_n; i++)
+        acceptor_init(&l->acceptors[i], l, &io->workers[i]);
+    return e;
+}
+
+void listener_fini(struct listener *l)
+{
+    certs_free(l->certs);
+    free(l->acceptors);
+    l->certs = NULL;
+    l->acceptors = NULL;
+}
+
+/* ---- sockets --------------------------------------------------------------------------------------- */
+
+static enum err bind_error(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return ERR_EXISTS;
+    case EACCES:
+    case EPERM:
+        return ERR_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return ERR_LIMIT;
+    default:
+        return ERR_INVALID;
+    }
+}
+
+static socklen_t addr_len(const struct sockaddr_storage *a)
+{
+    return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* A socket that listens at addr, or -1 with errno. */
+static int listen_at(const struct sockaddr_storage *addr, int backlog, bool reuse_port)
+{
+    int on = 1, off = 0;
+    int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    /* Accepted sockets inherit TCP_NODELAY, which saves a call for each. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+        (addr->ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
+        bind(fd, (const struct sockaddr *)addr, addr_len(addr)) != 0 || listen(fd, backlog) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* Says where it really listens; keeps a port that the system has chosen. */
+static void note_bind(struct listener *l, int fd, struct sockaddr_storage *addr)
+{
+    socklen_t n = sizeof *addr;
+    char text[INET6_ADDRSTRLEN] = "?";
+
+    CHECK(getsockname(fd, (struct sockaddr *)addr, &n) == 0);
+    if (addr->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+        l->port = ntohs(in6->sin6_port);
+        snprintf(l->bind, sizeof l->bind, "[%s]:%u", text, l->port);
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+        l->port = ntohs(in->sin_port);
+        snprintf(l->bind, sizeof l->bind, "%s:%u", text, l->port);
+    }
+}
+
+static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
+{
+    int error = errno;
+
+    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s address=%s error=\"%s\"", l->conf.name,
+        l->bind[0] ? l->bind : "?", strerror(error));
+    for (uint32_t i = 0; i < n; i++)
+        close(fds[i]);
+    return bind_error(error);
+}
+
+enum err listener_bind(struct listener *l, int *fds, uint32_t n)
+{
+    struct sockaddr_storage addr = l->conf.addr;
+
+    /* The first socket is alone on the address: with SO_REUSEPORT a second broker of the same user would
+     * share the port without either noticing. When that works, it makes room for those that share. */
+    fds[0] = listen_at(&addr, l->conf.backlog, false);
+    if (fds[0] < 0)
+        return bind_failed(l, fds, 0);
+    note_bind(l, fds[0], &addr);
+    if (n == 1)
+        return OK;
+    close(fds[0]);
+    for (uint32_t i = 0; i < n; i++) {
+        fds[i] = listen_at(&addr, l->conf.backlog, true);
+        if (fds[i] < 0)
+            return bind_failed(l, fds, i);
+    }
+    return OK;
+}
+
+/* ---- limits ---------------------------------------------------------------------------------------- */
+
+/* The time at which the next connection is in turn moves on by one interval with each; up to a tenth of a
+ * second of them may come at once. */
+bool listener_rate_take(struct listener *l, uint64_t now_ms)
+{
+    uint64_t now_us = now_ms * 1000;
+    uint64_t old = atomic_load_explicit(&l->rate_us, memory_order_relaxed);
+    uint64_t next;
+
+    if (!l->conf.conn_rate_max)
+        return true;
+    do {
+        if (old > now_us + 100000)
+            return false;
+        next = (old > now_us ? old : now_us) + 1000000 / l->conf.conn_rate_max;
+    } while (!atomic_compare_exchange_weak(&l->rate_us, &old, next));
+    return true;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_IO_LISTENER_H
+#define COVEY_IO_LISTENER_H
+
+/* A place where clients connect: one address, and one listening socket on it for each worker, so that the
+ * kernel spreads connections without anybody handing them on. What is limited for the whole listener is
+ * counted in struct listener with atomics; what a worker does is in its own struct acceptor. */
+
+#include "node/io/io.h"
+#include "proto/base/list.h"
+
+#include <event2/event_struct.h>
+#include <stdatomic.h>
+
+struct certs;
+struct worker;
+struct listener;
+
+/* Connections that have not sent their CONNECT wait in two lists, each in the order of its deadlines. */
+enum acceptor_wait { WAIT_HANDSHAKE, WAIT_CONNECT, WAITS };
+
+/* One worker's socket of a listener, and its connections that are not yet the core's. */
+struct acceptor {
+    struct listener *listener;
+    struct worker *worker;
+    struct event event;
+    int fd;         /* -1: not listening */
+    bool is_paused; /* until the next tick: descriptors or rate exhausted */
+    bool is_fd_limit_told;
+    struct list waiting[WAITS]; /* struct ioconn by link */
+    uint32_t waiting_n;
+    uint32_t wait_ms[WAITS];
+    _Atomic uint64_t accepted;
+    _Atomic uint64_t refused[IO_REFUSALS];
+    _Atomic uint64_t rate_pauses;
+    _Atomic uint64_t shut_before_connect;
+};
+
+struct listener {
+    struct io_listener_conf conf;
+    struct io *io;
+    struct certs *certs; /* of ssl and wss; else NULL */
+    atomic_uint connections;
+    _Atomic uint64_t rate_us;   /* when the next connection is in turn, see listener_rate_take() */
+    struct acceptor *acceptors; /* one a worker */
+    /* The rest belongs to whoever holds io's listener lock. */
+    bool is_running;
+    char bind[64];
+    uint16_t port;
+};
+
+MUST_USE enum err listener_init(struct listener *l, struct io *io, const struct io_listener_conf *conf);
+void listener_fini(struct listener *l);
+
+/* Makes and binds n sockets, logged when it cannot. The sockets listen already. */
+MUST_USE enum err listener_bind(struct listener *l, int *fds, uint32_t n);
+/* One more connection within conn_rate_max? */
+bool listener_rate_take(struct listener *l, uint64_t now_ms);
+
+/* ---- on the worker's thread ----------------------------------------------------------------------- */
+
+void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w);
+void acceptor_open(struct acceptor *a, int fd); /* takes fd */
+void acceptor_close(struct acceptor *a);        /* harmless when it is not open */
+/* Ends what has waited too long and goes on after a pause. */
+void acceptor_on_tick(struct acceptor *a);
+/* Ends everything that waits. */
+void acceptor_drop_waiting(struct acceptor *a);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/transport_tls.h"
+
+#include "proto/base/check.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { TLS_HANDSHAKE_RECORD = 0x16 };
+
+struct tls {
+    struct transport t;
+    SSL *ssl;
+    struct transport_env *env; /* of the call that is being made */
+    bool has_first;            /* the first byte has come */
+    bool is_plaintext;         /* and was no TLS */
+    bool is_eof;               /* the other side of the filter below has ended */
+    bool is_dead;              /* after a fatal error nothing more may be sent */
+};
+
+static struct tls *tls_of(struct transport *t)
+{
+    return container_of(t, struct tls, t);
+}
+
+/* ---- OpenSSL's view of what is below --------------------------------------------------------------- */
+
+static int bio_read(BIO *bio, char *buf, int n)
+{
+    struct tls *tls = BIO_get_data(bio);
+    ssize_t r = transport_recv(tls->t.below, tls->t.fd, tls->env, (uint8_t *)buf, (size_t)n);
+
+    BIO_clear_retry_flags(bio);
+    if (r == TRANSPORT_AGAIN) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    if (r == TRANSPORT_EOF) {
+        tls->is_eof = true;
+        return 0;
+    }
+    if (r < 0)
+        return -1;
+    if (!tls->has_first) {
+        tls->has_first = true;
+        tls->is_plaintext = (uint8_t)buf[0] != TLS_HANDSHAKE_RECORD;
+        if (tls->is_plaintext)
+            return -1;
+    }
+    return (int)r;
+}
+
+static int bio_write(BIO *bio, const char *buf, int n)
+{
+    struct tls *tls = BIO_get_data(bio);
+    struct iovec iov = {(void *)(uintptr_t)buf, (size_t)n};
+    ssize_t r = transport_send(tls->t.below, tls->t.fd, tls->env, &iov, 1);
+
+    BIO_clear_retry_flags(bio);
+    if (r >= 0)
+        return (int)r;
+    if (r == TRANSPORT_AGAIN)
+        BIO_set_retry_write(bio);
+    return -1;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    struct tls *tls = BIO_get_data(bio);
+
+    (void)num;
+    (void)ptr;
+    switch (cmd) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return tls->is_eof;
+    default:
+        return 0;
+    }
+}
+
+static BIO_METHOD *bio_methods;
+static pthread_once_t bio_once = PTHREAD_ONCE_INIT;
+
+static void bio_methods_init(void)
+{
+    bio_methods = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "transport");
+    CHECK(bio_methods);
+    BIO_meth_set_read(bio_methods, bio_read);
+    BIO_meth_set_write(bio_methods, bio_write);
+    BIO_meth_set_ctrl(bio_methods, bio_ctrl);
+}
+
+/* ---- the filter ------------------------------------------------------------------------------------ */
+
+static ssize_t fault(struct tls *tls)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    tls->is_dead = true;
+    tls->env->fault = tls->is_plaintext ? TRANSPORT_FAULT_TLS_PLAINTEXT
+                      : tls->t.is_open  ? TRANSPORT_FAULT_TLS_DATA
+                                        : TRANSPORT_FAULT_TLS_HANDSHAKE;
+    tls->env->fault_text = code && !tls->is_plaintext ? ERR_reason_error_string(code) : NULL;
+    return TRANSPORT_FAULT;
+}
+
+/* What a call that did not succeed means. */
+static ssize_t code_of(struct tls *tls, int r)
+{
+    switch (SSL_get_error(tls->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        return TRANSPORT_AGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        tls->t.wants_write = true;
+        return TRANSPORT_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return TRANSPORT_EOF;
+    case SSL_ERROR_SSL:
+        return tls->is_eof ? TRANSPORT_LOST : fault(tls);
+    default:
+        tls->is_dead = true;
+        return tls->is_plaintext ? fault(tls) : TRANSPORT_LOST;
+    }
+}
+
+static ssize_t tls_recv(struct transport *t, struct transport_env *env, uint8_t *buf, size_t cap)
+{
+    struct tls *tls = tls_of(t);
+    size_t all = 0;
+
+    tls->env = env;
+    t->wants_write = false;
+    t->has_input = false;
+    ERR_clear_error();
+    while (all < cap) {
+        size_t n = 0;
+        int r = SSL_read_ex(tls->ssl, buf + all, cap - all, &n);
+        if (r != 1) {
+            ssize_t code = code_of(tls, r);
+            t->is_open = SSL_is_init_finished(tls->ssl) == 1;
+            if (all == 0)
+                return code;
+            /* What came before is used first; asked again, it tells the end again. */
+            t->has_input = code != TRANSPORT_AGAIN;
+            return (ssize_t)all;
+        }
+        all += n;
+        /* Nothing more is buffered: another read would only be told so by the socket. */
+        if (!SSL_has_pending(tls->ssl))
+            break;
+        t->has_input = all == cap;
+    }
+    t->is_open = true;
+    return (ssize_t)all;
+}
+
+/* At most a record's worth of what is offered, in one piece. */
+static struct bytes piece(struct transport_env *env, const struct iovec *iov, int n, size_t off)
+{
+    size_t fill = 0;
+
+    if (n == 1 || iov[0].iov_len - off >= TRANSPORT_BUF)
+        return bytes_of((const uint8_t *)iov[0].iov_base + off, iov[0].iov_len - off);
+    for (int i = 0; i < n && fill < TRANSPORT_BUF; i++) {
+        size_t len = iov[i].iov_len - off;
+        if (len > TRANSPORT_BUF - fill)
+            len = TRANSPORT_BUF - fill;
+        memcpy(env->buf + fill, (const uint8_t *)iov[i].iov_base + off, len);
+        fill += len;
+        off = 0;
+    }
+    return bytes_of(env->buf, fill);
+}
+
+static ssize_t tls_send(struct transport *t, struct transport_env *env, const struct iovec *iov, int n)
+{
+    struct tls *tls = tls_of(t);
+    size_t all = 0, off = 0;
+
+    tls->env = env;
+    if (!t->is_open)
+        return n || t->wants_write ? TRANSPORT_AGAIN : 0;
+    if (tls->is_dead)
+        return TRANSPORT_LOST;
+    if (n == 0 && t->wants_write) {
+        /* It was a read that wanted to write: let it. */
+        t->wants_write = false;
+        t->has_input = true;
+    }
+    ERR_clear_error();
+    while (n > 0) {
+        struct bytes b = piece(env, iov, n, off);
+        size_t done = 0;
+        int r = b.n ? SSL_write_ex(tls->ssl, b.p, b.n, &done) : 1;
+        if (r != 1) {
+            ssize_t code = code_of(tls, r);
+            t->wants_write = false;
+            return code != TRANSPORT_AGAIN ? TRANSPORT_LOST : all ? (ssize_t)all : TRANSPORT_AGAIN;
+        }
+        all += done;
+        for (off += done; n > 0 && off >= iov[0].iov_len; iov++, n--)
+            off -= iov[0].iov_len;
+    }
+    return (ssize_t)all;
+}
+
+static ssize_t tls_shutdown(struct transport *t, struct transport_env *env)
+{
+    struct tls *tls = tls_of(t);
+    ssize_t code;
+    int r;
+
+    if (!t->is_open || tls->is_dead)
+        return 0;
+    tls->env = env;
+    ERR_clear_error();
+    r = SSL_shutdown(tls->ssl);
+    if (r >= 0)
+        return 0;
+    code = code_of(tls, r);
+    return code == TRANSPORT_AGAIN && t->wants_write ? TRANSPORT_AGAIN : TRANSPORT_LOST;
+}
+
+static void tls_free(struct transport *t, struct transport_env *env)
+{
+    struct tls *tls = tls_of(t);
+
+    tls->env = env;
+    SSL_free(tls->ssl);
+    free(tls);
+}
+
+static SSL *ssl_new(struct certs *certs)
+{
+    SSL_CTX *ctx = certs_ref(certs);
+    SSL *ssl = SSL_new(ctx);
+
+    SSL_CTX_free(ctx);
+    if (ssl)
+        SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+struct transport *transport_tls_new(struct certs *certs, int fd, struct transport *below)
+{
+    static const struct transport_ops ops = {"tls", tls_recv, tls_send, tls_shutdown, tls_free};
+    struct tls *tls = calloc(1, sizeof *tls);
+    BIO *bio;
+
+    pthread_once(&bio_once, bio_methods_init);
+    bio = BIO_new(bio_methods);
+    if (tls)
+        tls->ssl = ssl_new(certs);
+    if (!tls || !tls->ssl || !bio) {
+        if (tls)
+            SSL_free(tls->ssl);
+        BIO_free(bio);
+        free(tls);
+        return NULL;
+    }
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio);
+    tls->t = (struct transport){.ops = &ops, .below = below, .fd = fd};
+    return &tls->t;
+}
