@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Bringing a store up again costs a sync; while the disk is broken readers ask for it all the time. */
+enum { RECOVER_INTERVAL_US = 100000 };
+
 static void lmdb_close(struct store *base);
 
 static const struct store_ops lmdb_ops = {
@@ -118,6 +121,7 @@ enum err store_open_lmdb(struct store **out, const struct store_conf *conf)
     s->dir = mem_dup(conf->dir, strlen(conf->dir));
     s->path = path_in(conf->dir, "store");
     s->lock_fd = -1;
+    s->recover_interval_us = RECOVER_INTERVAL_US;
     pthread_mutex_init(&s->write_lock, NULL);
     pthread_mutex_init(&s->readers_lock, NULL);
     list_init(&s->readers);

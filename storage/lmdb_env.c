@@ -224,8 +224,11 @@ enum err lmdb_env_up(struct lmdb_store *s)
     s->page_bytes = st.ms_psize;
     s->map_bytes = info.me_mapsize;
     atomic_store(&s->file_bytes, 0);
-    lmdb_tail_extend(s, 0);
-    enum err e = tables_load(s);
+    s->alloc_bytes = 0;
+    lmdb_room_make(s, 0);
+    /* What is read from here on may be in the page cache only, left by a process that was killed. */
+    rc = s->sync == STORE_SYNC_ALWAYS ? mdb_env_sync(s->env, 1) : MDB_SUCCESS;
+    enum err e = rc ? lmdb_fail(s, rc) : tables_load(s);
     if (e == OK) {
         mdb_env_info(s->env, &info);
         s->txnid = info.me_last_txnid;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ static enum err pwrite_all(int fd, const void *buf, size_t n, off_t at)
 }
 
 /* Why the page cannot be meta page number slot, or NULL. */
-static const char *meta_fault(const struct meta_page *p, unsigned slot)
+static const char *slot_fault(const struct meta_page *p, unsigned slot)
 {
     size_t page_bytes = p->meta.dbs[0].pad;
     if (!(p->head.flags & PAGE_META) || p->meta.magic != (uint32_t)META_MAGIC)
@@ -82,12 +83,19 @@ static const char *meta_fault(const struct meta_page *p, unsigned slot)
         return "impossible page size";
     if (p->head.pgno != slot || (p->meta.txnid != 0 && p->meta.txnid % METAS != slot))
         return "meta page in the wrong place";
-    if (p->meta.last_pgno < METAS - 1 || p->meta.last_pgno > SIZE_MAX / page_bytes - 1)
+    return NULL;
+}
+
+/* Why this cannot be the meta page in force, or NULL. The other one need not make sense: when a commit fails
+ * at its meta page, LMDB leaves there the new roots with the old numbers. */
+static const char *meta_fault(const struct meta *m)
+{
+    if (m->last_pgno < METAS - 1 || m->last_pgno > SIZE_MAX / m->dbs[0].pad - 1)
         return "impossible number of pages";
     for (unsigned i = 0; i < 2; i++) {
-        const struct db_head *db = &p->meta.dbs[i];
+        const struct db_head *db = &m->dbs[i];
         bool is_empty = db->root == SIZE_MAX;
-        if ((!is_empty && (db->root < METAS || db->root > p->meta.last_pgno)) || db->depth > DEPTH_MAX)
+        if ((!is_empty && (db->root < METAS || db->root > m->last_pgno)) || db->depth > DEPTH_MAX)
             return "impossible root page";
     }
     return NULL;
@@ -102,7 +110,7 @@ static enum err metas_read(int fd, struct meta_page pages[METAS], const char **w
             *why = "cannot be read";
             return ERR_IO;
         }
-        *why = (size_t)got < sizeof(pages[i]) ? "cut short" : meta_fault(&pages[i], i);
+        *why = (size_t)got < sizeof(pages[i]) ? "cut short" : slot_fault(&pages[i], i);
         if (*why)
             return ERR_CORRUPT;
         at += pages[i].meta.dbs[0].pad;
@@ -134,6 +142,9 @@ enum err lmdb_file_check(const char *path, struct lmdb_file_info *info, const ch
     if (e != OK)
         return e;
     const struct meta *m = &pages[pages[0].meta.txnid < pages[1].meta.txnid].meta;
+    *why = meta_fault(m);
+    if (*why)
+        return ERR_CORRUPT;
     info->page_bytes = m->dbs[0].pad;
     info->data_bytes = ((uint64_t)m->last_pgno + 1) * info->page_bytes;
     info->file_bytes = (uint64_t)st.st_size;
@@ -152,7 +163,7 @@ static enum err slot_overwrite(int fd, size_t page_bytes, size_t txnid)
     unsigned good = txnid % METAS, bad = good ^ 1;
     if (pread_all(fd, &page, sizeof(page), (off_t)(good * page_bytes)) != (ssize_t)sizeof(page))
         return ERR_IO;
-    if (meta_fault(&page, good) || page.meta.txnid != txnid)
+    if (slot_fault(&page, good) || meta_fault(&page.meta) || page.meta.txnid != txnid)
         return ERR_CORRUPT;
     page.head.pgno = bad;
     page.meta.txnid = txnid - 1;
@@ -196,8 +207,11 @@ enum err lmdb_file_probe(int fd)
 {
     enum { PROBE = 64 * 1024 };
     struct stat st;
-    if (fstat(fd, &st) < 0)
+    struct rlimit limit;
+    if (fstat(fd, &st) < 0 || getrlimit(RLIMIT_FSIZE, &limit) < 0)
         return ERR_IO;
+    if ((uint64_t)st.st_size + PROBE > limit.rlim_cur)
+        return ERR_NOSPC; /* and a signal, if it were tried */
     uint8_t *zeros = calloc(1, PROBE);
     if (!zeros)
         return ERR_NOMEM;

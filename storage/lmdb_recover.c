@@ -12,8 +12,6 @@
  * page that may or may not have got there is overwritten: without that a power cut could bring back a
  * transaction whose pages have been used again. */
 
-enum { RECOVER_INTERVAL_US = 100000 };
-
 static uint64_t now_us(void)
 {
     struct timespec t;
@@ -57,7 +55,7 @@ enum err lmdb_recover(struct lmdb_store *s)
     uint64_t now = now_us();
     if (now < s->recover_at_us || (s->env && !env_end(s)))
         return ERR_IO;
-    s->recover_at_us = now + RECOVER_INTERVAL_US;
+    s->recover_at_us = now + s->recover_interval_us;
     size_t txnid = s->txnid;
     enum err e = lmdb_file_revert(s->path, s->page_bytes, txnid);
     if (e == OK)

@@ -31,13 +31,17 @@ struct lmdb_store {
     size_t page_bytes;
     size_t map_bytes;
     atomic_size_t file_bytes;    /* at least so much of the map has a file behind it */
+    uint64_t alloc_bytes;        /* so much of the file has blocks on the disk */
+    bool is_disk_tight;          /* no more blocks could be had for the file */
     _Atomic uint64_t data_bytes; /* in pages of tables */
 
     pthread_mutex_t write_lock; /* held by a commit, a sync, a recovery: all below */
     size_t txnid;               /* of the last commit that was reported as OK */
     uint64_t recover_at_us;     /* not before, on the monotonic clock */
-    unsigned failures;          /* commits that failed since the last good one */
-    bool is_damaged;            /* a writing transaction met a broken page: no more commits */
+    uint64_t recover_interval_us;
+    bool is_stepped;      /* since the last commit that changed something: a further step frees nothing */
+    unsigned failures;    /* commits that failed since the last good one */
+    bool is_damaged;      /* a writing transaction met a broken page: no more commits */
     bool is_sync_suspect; /* an fdatasync failed: the kernel may hold pages for clean that are not on disk */
 
     atomic_bool is_down;
@@ -94,6 +98,16 @@ enum err lmdb_env_up(struct lmdb_store *s);
 void lmdb_env_down(struct lmdb_store *s);
 enum err lmdb_env_create(struct lmdb_store *s);
 
+/* lmdb_room.c */
+/* Before a commit that writes about so many bytes: keeps room behind the last page in use. */
+void lmdb_room_make(struct lmdb_store *s, uint64_t bytes);
+/* A transaction that would leave more bytes in the tables than this, or take pages past it, must not grow
+ * them. */
+uint64_t lmdb_room_max(const struct lmdb_store *s);
+/* Where the pages end that txn, just begun or at work, has taken so far; 0 when this LMDB does not show it.
+ */
+uint64_t lmdb_room_taken(struct lmdb_store *s, MDB_txn *txn);
+
 /* lmdb_write.c */
 enum err lmdb_commit(struct store *base, const struct store_batch *const *batches, unsigned n);
 enum err lmdb_sync_now(struct store *base);
@@ -101,8 +115,6 @@ void lmdb_usage(struct store *base, uint64_t *used, uint64_t *max);
 int lmdb_put(MDB_cursor *c, enum store_table t, struct bytes key, struct bytes value);
 /* Sets counts and usage from the tables as txn sees them. */
 int lmdb_counts_load(struct lmdb_store *s, MDB_txn *txn);
-/* Keeps the file longer than its last page in use by some room for bytes more. */
-void lmdb_tail_extend(struct lmdb_store *s, uint64_t bytes);
 /* Notes rc for the log. */
 static inline enum err lmdb_fail(struct lmdb_store *s, int rc)
 {

@@ -4,16 +4,6 @@
 #include "storage/checksum.h"
 
 #include <errno.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* The file is kept longer than its last page in use, by a hole that costs no disk: pages which were taken and
- * given back within one transaction are counted but never written, so without it a sound file could end
- * before its last page and look cut. */
-enum { TAIL_BYTES = 16 << 20, TAIL_STEP = 1 << 20 };
-/* Deleting takes pages too. So much of the map is not for growing. */
-enum { RESERVE_SHARE = 16, RESERVE_PAGES_MIN = 48, RESERVE_PAGES_MAX = 4096 };
 
 struct commit {
     struct lmdb_store *s;
@@ -23,6 +13,7 @@ struct commit {
     MDB_cursor *cursors[STORE_TABLES];
     uint64_t counts[STORE_TABLES];
     uint64_t data_bytes;
+    uint64_t taken_before; /* where the pages in use ended at the beginning */
 };
 
 static MDB_val val_of(struct bytes b)
@@ -33,31 +24,6 @@ static MDB_val val_of(struct bytes b)
 static struct bytes bytes_of_val(const MDB_val *v)
 {
     return bytes_of(v->mv_data, v->mv_size);
-}
-
-void lmdb_tail_extend(struct lmdb_store *s, uint64_t bytes)
-{
-    MDB_envinfo info;
-    mdb_env_info(s->env, &info);
-    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * s->page_bytes;
-    if (atomic_load_explicit(&s->file_bytes, memory_order_relaxed) >= used + bytes + TAIL_BYTES / 2)
-        return;
-    int fd;
-    struct stat st;
-    struct rlimit limit;
-    mdb_env_get_fd(s->env, &fd);
-    if (fstat(fd, &st) < 0)
-        return;
-    uint64_t size = (uint64_t)st.st_size, most = s->map_bytes;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < most)
-        most = limit.rlim_cur; /* past it is a signal */
-    uint64_t want = (used + bytes + TAIL_BYTES) / TAIL_STEP * TAIL_STEP;
-    if (want > most)
-        want = most;
-    /* That it fails is no error: there is room for what is stored, and what is not is found by the commit. */
-    if (want > size && ftruncate(fd, (off_t)want) == 0)
-        size = want;
-    atomic_store(&s->file_bytes, size);
 }
 
 int lmdb_put(MDB_cursor *c, enum store_table t, struct bytes key, struct bytes value)
@@ -152,14 +118,16 @@ int lmdb_counts_load(struct lmdb_store *s, MDB_txn *txn)
     return rc;
 }
 
-static uint64_t grow_bytes_max(const struct lmdb_store *s)
+/* What grows the tables stays out of the reserve. */
+static int room_check(const struct commit *c)
 {
-    uint64_t pages = s->map_bytes / s->page_bytes, reserve = pages / RESERVE_SHARE;
-    if (reserve < RESERVE_PAGES_MIN)
-        reserve = RESERVE_PAGES_MIN;
-    if (reserve > RESERVE_PAGES_MAX)
-        reserve = RESERVE_PAGES_MAX;
-    return (pages - reserve) * s->page_bytes;
+    uint64_t before = atomic_load_explicit(&c->s->data_bytes, memory_order_relaxed);
+    if (c->data_bytes <= before)
+        return MDB_SUCCESS;
+    uint64_t max = lmdb_room_max(c->s), taken = lmdb_room_taken(c->s, c->txn);
+    if (c->data_bytes > max)
+        return ENOSPC;
+    return taken <= max || taken <= c->taken_before ? MDB_SUCCESS : MDB_MAP_FULL;
 }
 
 static int apply_all(void *ctx)
@@ -176,10 +144,7 @@ static int apply_all(void *ctx)
     int rc = counts_get(c->s, c->txn, c->counts, &c->data_bytes);
     if (rc)
         return rc;
-    uint64_t before = atomic_load_explicit(&c->s->data_bytes, memory_order_relaxed);
-    if (c->data_bytes > before && c->data_bytes > grow_bytes_max(c->s))
-        return MDB_MAP_FULL;
-    return MDB_SUCCESS;
+    return room_check(c);
 }
 
 static int commit_txn(void *ctx)
@@ -196,6 +161,7 @@ static int transact(struct commit *c)
     int rc = mdb_txn_begin(s->env, NULL, 0, &c->txn);
     if (rc)
         return rc;
+    c->taken_before = lmdb_room_taken(s, c->txn);
     rc = lmdb_try(apply_all, c);
     if (rc == MDB_SUCCESS)
         rc = lmdb_try(commit_txn, c);
@@ -206,8 +172,8 @@ static int transact(struct commit *c)
     return rc;
 }
 
-/* Pages that a transaction frees can be used again by the next but one. In a full map the deletes that shall
- * make room may find none before such a step, so one is made that changes nothing. */
+/* Pages that a transaction frees can be used again by the next but one. In a full map what comes right after
+ * a large delete finds none of them before such a step, so one is made that changes nothing. */
 static int step(struct lmdb_store *s)
 {
     MDB_txn *txn;
@@ -240,8 +206,9 @@ static void commit_ok(struct lmdb_store *s, const struct commit *c)
     MDB_envinfo info;
     mdb_env_info(s->env, &info);
     s->txnid = info.me_last_txnid;
+    s->is_stepped = false;
     counts_publish(s, c->counts, c->data_bytes);
-    lmdb_tail_extend(s, 0);
+    lmdb_room_make(s, 0);
     if (s->failures) {
         LOG(s->log, LOG_NOTICE, "storage commit_recovered failures=%u", s->failures);
         s->failures = 0;
@@ -269,10 +236,14 @@ static enum err commit_locked(struct lmdb_store *s, struct commit *c)
     enum err e = lmdb_recover(s);
     if (e != OK)
         return e;
-    lmdb_tail_extend(s, bytes_estimate(s, c->batches, c->n));
+    lmdb_room_make(s, bytes_estimate(s, c->batches, c->n));
     int rc = transact(c);
-    if (rc == MDB_MAP_FULL && step(s) == MDB_SUCCESS)
-        rc = transact(c);
+    if (rc == MDB_MAP_FULL && !s->is_stepped) {
+        s->is_stepped = true;
+        rc = step(s);
+        if (rc == MDB_SUCCESS)
+            rc = transact(c);
+    }
     if (rc)
         return commit_failed(s, rc);
     commit_ok(s, c);

@@ -130,6 +130,7 @@ static void conn_end(struct conn *c, enum conn_end end)
         COUNT(sh, CLIENT_DISCONNECTED);
     }
     c->state = CONN_CLOSING;
+    c->out_held = 0;
     c->end = (uint8_t)end;
     c->read_paused = 1;
     count_end(sh, end);

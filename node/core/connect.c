@@ -33,7 +33,7 @@ static bool connack_send(struct conn *c, const struct connack *a)
 
 static bool refuse(struct conn *c, enum reason code, const char *text)
 {
-    struct connack a = {.code = code, .text = text};
+    struct connack a = {.code = code, .text = text, .qos_max = 2};
     return connack_send(c, &a);
 }
 
@@ -144,6 +144,7 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     }
     if (s && k->clean_start) {
         COUNT(sh, SESSION_DISCARDED);
+        c->out_held = s->is_recorded;
         session_end(s);
         s = NULL;
     }
@@ -175,8 +176,20 @@ static void session_take_settings(struct session *s, struct conn *c, const struc
         return;
     }
     will_set(s, k);
-    if (s->is_recorded)
+    if (s->is_recorded) {
+        c->out_held = 1;
         persist_session_end(s);
+    }
+}
+
+/* A stored session was discarded for this CONNECT: the CONNACK that says so leaves when the store has
+ * forgotten it, and what else is written meanwhile leaves behind it. */
+static void connack_hold(struct conn *c)
+{
+    struct pending *p = pending_new(c, PACKET_CONNACK, 0, RC_SUCCESS);
+    persist_wait(c->shard, p);
+    persist_hurry(c->shard);
+    pending_release(c->shard, p, RC_SUCCESS);
 }
 
 static bool connect_accept(struct conn *c, const struct connect *k)
@@ -208,6 +221,8 @@ static bool connect_accept(struct conn *c, const struct connect *k)
         a.response_info = bytes_str(set->response_info);
     connack_send(c, &a); /* [MQTT-3.2.0-1] */
     session_attach(s, c);
+    if (c->out_held)
+        connack_hold(c);
     return c->state == CONN_OPEN;
 }
 

@@ -76,8 +76,9 @@ static bool is_full(const struct session *s, const struct settings *set, size_t 
 static bool can_send_now(const struct session *s, const struct publication *p)
 {
     const struct sendq *q = s->q;
-    return s->conn && q->sent == q->next && q->inflight < s->inflight_max && !p->hold &&
-           q->next - sendq_low(q) < UINT16_MAX && conn_has_room(s->conn);
+    return s->conn && q->sent == q->next && q->inflight < s->inflight_max &&
+           (!p->hold || !session_is_persistent(s)) && q->next - sendq_low(q) < UINT16_MAX &&
+           conn_has_room(s->conn);
 }
 
 /* QoS 1 and 2, and QoS 0 that is kept for a session which is offline. */

@@ -81,6 +81,13 @@ static void ack_write(struct conn *c, struct pending *p)
         suback_send(c, (enum packet_type)p->type, p->packet_id, p->suback);
         return;
     }
+    if (p->type == PACKET_CONNACK) {
+        c->out_held = 0;
+        conn_mark_dirty(c);
+        if (p->failed)
+            conn_close(c, p->code, "The old session could not be deleted", CONN_END_STORE);
+        return;
+    }
     if (p->failed && c->version != MQTT_V5) {
         conn_close(c, RC_UNSPECIFIED_ERROR, NULL, CONN_END_STORE);
         return;

@@ -187,7 +187,10 @@ void conn_pubrel(struct conn *c, uint16_t packet_id, enum reason code)
 {
     struct shard *sh = c->shard;
     uint8_t *b = outbuf_reserve(&c->out, &sh->outpool, ENCODE_SMALL_MAX);
-    uint8_t *end = encode_ack(b, c->version, PACKET_PUBREL, packet_id, code, NULL, c->packet_size_max);
+    uint8_t *end =
+        encode_ack(b, c->version, PACKET_PUBREL, packet_id, code,
+                   code && c->problem_info ? "No message is in flight under this Packet Identifier" : NULL,
+                   c->packet_size_max);
     outbuf_commit(&c->out, end);
     conn_sent(c, (uint32_t)(end - b));
 }

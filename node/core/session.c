@@ -88,8 +88,10 @@ void session_end(struct session *s)
         pendings_release(s, &s->q->win);
         pendings_release(s, &s->q->tail);
     }
-    if (s->is_recorded)
+    if (s->is_recorded) {
         persist_session_end(s);
+        persist_hurry(sh);
+    }
     persist_forget(s);
     COUNT(sh, SESSION_TERMINATED);
     ptrtab_del(&sh->sessions, s->hash, s);
@@ -212,6 +214,7 @@ void session_detach(struct session *s)
         return;
     }
     persist_session(s);
+    persist_hurry(sh);
     session_timer_start(s);
 }
 

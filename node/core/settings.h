@@ -38,6 +38,7 @@ struct settings {
     uint32_t idle_timeout_ms;          /* for the CONNECT to come */
     uint16_t inflight_max;             /* towards a client; its Receive Maximum may be lower */
     uint16_t receive_max;              /* unacknowledged QoS 1 and 2 from a 5.0 client */
+    uint32_t awaiting_rel_max;         /* QoS 2 ids of a 5.0 session that wait for PUBREL; 0: no limit */
     uint32_t await_rel_timeout_s;      /* 0: never */
     uint32_t session_expiry_default_s; /* of 3.x sessions without Clean Session */
     uint32_t session_expiry_max_s;

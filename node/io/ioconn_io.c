@@ -244,7 +244,7 @@ void ioconn_on_dirty(struct conn *c)
         ioconn_close_step(ic);
         return;
     }
-    if (!c->write_blocked)
+    if (!c->write_blocked && likely(!c->out_held))
         core_write(ic);
     if (c->state == CONN_CLOSING)
         return;

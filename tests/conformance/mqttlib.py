@@ -173,14 +173,27 @@ class Client:
         return pkt
 
     def barrier(self, timeout=None):
-        """PINGREQ, then everything that the server sent before PINGRESP (no acknowledgement is sent)."""
-        self.send(wire.pingreq())
+        """Everything that the server sent before the answer to a last request (no acknowledgement is sent). The request
+        is an UNSUBSCRIBE of nothing, not a PINGREQ: acknowledgements that wait for a commit come before its UNSUBACK,
+        while a PINGRESP overtakes them."""
+        pid = 0xFADE
+        self.send(wire.unsubscribe(pid, ["no/such/subscription"], version=self.version))
         found, deadline = [], time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
-            pkt = self.take(timeout=deadline - time.monotonic(), what="PINGRESP")
-            if pkt.type == PINGRESP:
+            pkt = self.take(timeout=deadline - time.monotonic(), what="UNSUBACK")
+            if pkt.type == UNSUBACK and pkt.pid == pid:
                 return found
             found.append(pkt)
+
+    def take_all(self):
+        """After a PINGREQ of one's own: everything up to the PINGRESP or, if the server ends it, to the end."""
+        found = []
+        while PINGRESP not in [p.type for p in found]:
+            try:
+                found.append(self.take())
+            except Closed:
+                break
+        return found
 
     def expect_nothing(self, ms=0):
         """Nothing arrives before a PINGRESP. This speaks for this connection only; to show that a message of

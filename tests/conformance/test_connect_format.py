@@ -234,7 +234,8 @@ class Layout(Case):
         self.assertEqual(c.recv(CONNACK).reason, 0)
         c = self.raw(v)
         c.send(full_connect(unique(), v), subscribe(1, [("t", 0)], version=v), pingreq())
-        self.assertEqual([c.recv().type for _ in range(3)], [CONNACK, SUBACK, PINGRESP])
+        self.assertEqual(c.recv().type, CONNACK)
+        self.assertEqual({c.recv().type, c.recv().type}, {SUBACK, PINGRESP})
 
     @statement("MQTT-3.1.4-1")
     def test_properties(self):

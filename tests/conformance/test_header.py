@@ -139,7 +139,7 @@ class PacketIdentifiers(Case):
     def test_identifier_in_use_survives_wrap_around(self):
         """More than 65,535 deliveries while one stays unacknowledged: its id is never given to another message,
         and 0 is never used."""
-        sub, pub, topic, batch = self.client(), self.client(), unique(), 400
+        sub, pub, topic, batch = self.client(), self.client(), unique(), 100  # the default Receive Maximum
         sub.subscribe(topic, qos=1)
         pub.publish(topic, b"held", qos=1)
         held, seen = sub.recv_publish(ack=False).pid, set()
