@@ -84,7 +84,7 @@ static void half_open_make_room(struct acceptor *a)
     for (int i = 0; i < WAITS && a->waiting_n >= a->listener->conf.half_open_max; i++) {
         if (!list_is_empty(&a->waiting[i])) {
             stat_add(&a->refused[IO_REFUSED_HALF_OPEN], 1);
-            ioconn_cut(container_of(a->waiting[i].next, struct ioconn, link));
+            ioconn_cut(container_of(a->waiting[i].next, struct ioconn, u.bare.link));
         }
     }
 }
@@ -211,7 +211,7 @@ void acceptor_on_tick(struct acceptor *a)
     }
     for (int i = 0; i < WAITS; i++) {
         while (!list_is_empty(&a->waiting[i])) {
-            struct ioconn *ic = container_of(a->waiting[i].next, struct ioconn, link);
+            struct ioconn *ic = container_of(a->waiting[i].next, struct ioconn, u.bare.link);
             if (!worker_is_past(a->worker, ic->deadline_ms))
                 break;
             ioconn_cut(ic);
@@ -223,5 +223,5 @@ void acceptor_drop_waiting(struct acceptor *a)
 {
     for (int i = 0; i < WAITS; i++)
         while (!list_is_empty(&a->waiting[i]))
-            ioconn_cut(container_of(a->waiting[i].next, struct ioconn, link));
+            ioconn_cut(container_of(a->waiting[i].next, struct ioconn, u.bare.link));
 }

@@ -14,16 +14,16 @@ static void wait_link(struct ioconn *ic, enum acceptor_wait list)
     struct acceptor *a = ic->acceptor;
 
     ic->deadline_ms = (uint32_t)ic->worker->now_ms + a->wait_ms[list];
-    list_push(&a->waiting[list], &ic->link);
+    list_push(&a->waiting[list], &ic->u.bare.link);
     a->waiting_n++;
     atomic_fetch_add_explicit(&ic->worker->stats.half_open, 1, memory_order_relaxed);
 }
 
 static void wait_unlink(struct ioconn *ic)
 {
-    list_del(&ic->link);
+    list_del(&ic->u.bare.link);
     ic->acceptor->waiting_n--;
-    ic->worker->wait_bytes -= ic->tail_n;
+    ic->worker->wait_bytes -= ioconn_tail_n(ic);
     atomic_fetch_sub_explicit(&ic->worker->stats.half_open, 1, memory_order_relaxed);
 }
 
@@ -34,12 +34,11 @@ struct ioconn *ioconn_new(struct acceptor *a, int fd, const struct conn_peer *pe
 
     if (!ic)
         return NULL;
-    ic->u.wait.peer = *peer;
+    ic->u.bare.peer = *peer;
     ic->worker = a->worker;
     ic->acceptor = a;
     ic->transport = transport;
     ic->tail = NULL;
-    ic->tail_n = ic->tail_cap = ic->tail_need = 0;
     ic->state = IOCONN_WAIT;
     ic->watching = 0;
     ic->resume = 0;
@@ -77,11 +76,10 @@ void ioconn_cut(struct ioconn *ic)
         CHECK(!"an open connection is ended by its core");
         break;
     case IOCONN_CLOSING:
-        list_del(&ic->link);
         conn_fini(&ic->u.core);
         break;
     case IOCONN_LINGER:
-        list_del(&ic->link);
+        list_del(&ic->u.bare.link);
         ic->worker->linger_n--;
         break;
     }
@@ -123,7 +121,7 @@ static void linger(struct ioconn *ic)
     list_del(&ic->again);
     ic->state = IOCONN_LINGER;
     ic->deadline_ms = (uint32_t)w->now_ms + (w->is_stopping ? WORKER_LINGER_STOP_MS : WORKER_LINGER_MS);
-    list_push(&w->linger, &ic->link);
+    list_push(&w->linger, &ic->u.bare.link);
     w->linger_n++;
     ioconn_watch(ic, EV_READ);
 }
@@ -157,13 +155,12 @@ void ioconn_close_step(struct ioconn *ic)
         if (ic->state != IOCONN_CLOSING) {
             ic->state = IOCONN_CLOSING;
             ic->deadline_ms = (uint32_t)w->now_ms + WORKER_CLOSING_MS;
-            list_push(&w->closing, &ic->link);
+            list_del(&ic->again);
+            list_push(&w->closing, &ic->again);
         }
         ioconn_watch(ic, EV_WRITE);
         return;
     }
-    if (ic->state == IOCONN_CLOSING)
-        list_del(&ic->link);
     bool peer_ended = c->end == CONN_END_CLIENT || r < 0;
     conn_fini(c);
     if (peer_ended)
@@ -177,7 +174,7 @@ void ioconn_close_step(struct ioconn *ic)
 /* Bytes at p, which are the tail's or the scratch buffer's, go to the core of w. */
 static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
 {
-    struct conn_peer peer = ic->u.wait.peer;
+    struct conn_peer peer = ic->u.bare.peer;
 
     ic->worker = w;
     ic->state = IOCONN_CORE;
@@ -202,7 +199,7 @@ void ioconn_on_arrival(struct ioconn *ic, struct worker *w)
         ioconn_free(ic);
         return;
     }
-    attach(ic, w, ic->tail, ic->tail_n);
+    attach(ic, w, ic->tail->bytes, ic->tail->n);
 }
 
 static void hand_over(struct ioconn *ic, uint32_t to, const uint8_t *p, size_t n)
@@ -236,7 +233,7 @@ static enum transport_fault foreign(const uint8_t *p, size_t n)
 static void wait_fault(struct ioconn *ic, enum transport_fault fault, const char *text)
 {
     struct worker *w = ic->worker;
-    const struct conn_peer *peer = &ic->u.wait.peer;
+    const struct conn_peer *peer = &ic->u.bare.peer;
 
     worker_count_fault(w, fault);
     stat_add(&ic->acceptor->shut_before_connect, 1);
@@ -255,7 +252,7 @@ static void wait_more(struct ioconn *ic, const uint8_t *p, size_t n)
 {
     struct worker *w = ic->worker;
 
-    if (w->wait_bytes - ic->tail_n + n > WORKER_WAIT_BYTES_MAX || !ioconn_tail_keep(ic, p, n)) {
+    if (w->wait_bytes - ioconn_tail_n(ic) + n > WORKER_WAIT_BYTES_MAX || !ioconn_tail_keep(ic, p, n)) {
         stat_add(&ic->acceptor->refused[IO_REFUSED_MEMORY], 1);
         ioconn_cut(ic);
         return;
@@ -304,7 +301,7 @@ static void wait_transport(struct ioconn *ic)
     if (!ic->was_open && transport_is_open(ic->transport)) {
         ic->was_open = 1;
         wait_unlink(ic);
-        w->wait_bytes += ic->tail_n;
+        w->wait_bytes += ioconn_tail_n(ic);
         wait_link(ic, WAIT_CONNECT);
     }
 }

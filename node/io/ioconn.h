@@ -20,25 +20,32 @@ struct worker;
 
 enum ioconn_state { IOCONN_WAIT, IOCONN_CORE, IOCONN_CLOSING, IOCONN_LINGER };
 
+/* The beginning of a packet, until the rest has come. */
+struct ioconn_tail {
+    uint32_t n;
+    uint32_t cap;
+    uint32_t need; /* bytes at which the core is to see them; 0: at once */
+    uint8_t bytes[];
+};
+
+/* There is one for each connection, also the idle ones: every byte counts. */
 struct ioconn {
     union {
         struct conn core; /* CORE and CLOSING */
         struct {
-            uintptr_t mail; /* while a mailbox has it */
+            uintptr_t mail;   /* WAIT, while a mailbox has it */
+            struct list link; /* WAIT: in the acceptor's list; LINGER: in the worker's */
             struct conn_peer peer;
-        } wait; /* WAIT */
+        } bare;
     } u;
     struct event event;
     struct worker *worker;
     struct acceptor *acceptor; /* where it was accepted */
     struct transport *transport;
-    uint8_t *tail; /* from malloc(); NULL when empty */
-    uint32_t tail_n;
-    uint32_t tail_cap;
-    uint32_t tail_need;   /* bytes at which the core is to see them */
-    uint32_t deadline_ms; /* low bits of the worker's clock */
-    struct list link;     /* WAIT: the acceptor's list; CLOSING, LINGER: the worker's */
-    struct list again;    /* on the worker's list of those with work that no socket event announces */
+    struct ioconn_tail *tail; /* from malloc(); NULL when empty */
+    /* CLOSING: in the worker's list of those; else on its list of those with work that no event announces. */
+    struct list again;
+    uint32_t deadline_ms; /* WAIT, CLOSING, LINGER: low bits of the worker's clock */
     uint8_t state;
     uint8_t watching; /* EV_READ, EV_WRITE as given to libevent */
     uint8_t resume;   /* conn_on_writable() is due */

@@ -15,23 +15,25 @@ enum {
 
 static bool tail_reserve(struct ioconn *ic, size_t cap)
 {
-    uint8_t *p;
+    struct ioconn_tail *t;
 
-    if (cap <= ic->tail_cap)
+    if (ic->tail && cap <= ic->tail->cap)
         return true;
-    p = realloc(ic->tail, cap);
-    if (!p)
+    t = realloc(ic->tail, sizeof *t + cap);
+    if (!t)
         return false;
-    ic->tail = p;
-    ic->tail_cap = (uint32_t)cap;
+    if (!ic->tail)
+        t->n = t->need = 0;
+    t->cap = (uint32_t)cap;
+    ic->tail = t;
     return true;
 }
 
 static void tail_set_n(struct ioconn *ic, size_t n)
 {
     if (ic->state == IOCONN_WAIT)
-        ic->worker->wait_bytes += n - ic->tail_n;
-    ic->tail_n = (uint32_t)n;
+        ic->worker->wait_bytes += n - ic->tail->n;
+    ic->tail->n = (uint32_t)n;
 }
 
 static void tail_drop(struct ioconn *ic)
@@ -41,22 +43,23 @@ static void tail_drop(struct ioconn *ic)
     tail_set_n(ic, 0);
     free(ic->tail);
     ic->tail = NULL;
-    ic->tail_cap = 0;
 }
 
 bool ioconn_tail_keep(struct ioconn *ic, const uint8_t *p, size_t n)
 {
+    struct ioconn_tail *t = ic->tail;
+
     if (n == 0) {
         tail_drop(ic);
         return true;
     }
-    if (p >= ic->tail && ic->tail && p < ic->tail + ic->tail_cap) {
-        memmove(ic->tail, p, n);
+    if (t && p >= t->bytes && p < t->bytes + t->cap) {
+        memmove(t->bytes, p, n);
     } else {
         /* The rest of a packet often comes in small pieces: a little room saves most reallocations. */
-        if (n > ic->tail_cap && !tail_reserve(ic, (n + n / 2 + 63) & ~(size_t)63))
+        if ((!t || n > t->cap) && !tail_reserve(ic, (n + n / 2 + 63) & ~(size_t)63))
             return false;
-        memcpy(ic->tail, p, n);
+        memcpy(ic->tail->bytes, p, n);
     }
     tail_set_n(ic, n);
     return true;
@@ -68,36 +71,39 @@ bool ioconn_tail_keep(struct ioconn *ic, const uint8_t *p, size_t n)
 static ssize_t gather_large(struct ioconn *ic, uint8_t **p, size_t *n)
 {
     struct worker *w = ic->worker;
-    size_t cap = (size_t)ic->tail_n * 2;
+    struct ioconn_tail *t = ic->tail;
+    size_t cap = (size_t)t->n * 2;
     ssize_t r;
 
     if (cap < TAIL_GROW_MIN)
         cap = TAIL_GROW_MIN;
-    if (ic->state == IOCONN_CORE && cap > ic->tail_need)
-        cap = ic->tail_need;
-    if (ic->tail_n == ic->tail_cap && !tail_reserve(ic, cap))
+    if (t->need && cap > t->need)
+        cap = t->need;
+    if (t->n == t->cap && !tail_reserve(ic, cap))
         return TRANSPORT_LOST;
-    if (cap > ic->tail_cap)
-        cap = ic->tail_cap;
-    r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, ic->tail + ic->tail_n, cap - ic->tail_n);
+    t = ic->tail;
+    if (cap > t->cap)
+        cap = t->cap;
+    r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, t->bytes + t->n, cap - t->n);
     if (r > 0)
-        tail_set_n(ic, ic->tail_n + (size_t)r);
-    *p = ic->tail;
-    *n = ic->tail_n;
+        tail_set_n(ic, t->n + (size_t)r);
+    *p = t->bytes;
+    *n = t->n;
     return r;
 }
 
 ssize_t ioconn_gather(struct ioconn *ic, uint8_t **p, size_t *n)
 {
     struct worker *w = ic->worker;
-    size_t had = ic->tail_n;
+    const struct ioconn_tail *t = ic->tail;
+    size_t had = t ? t->n : 0;
     ssize_t r;
 
-    if (had > TAIL_COPY_MAX || ic->tail_need > WORKER_SCRATCH / 2) {
+    if (t && (t->n > TAIL_COPY_MAX || t->need > WORKER_SCRATCH / 2)) {
         r = gather_large(ic, p, n);
     } else {
         if (had)
-            memcpy(w->scratch, ic->tail, had);
+            memcpy(w->scratch, t->bytes, had);
         r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, w->scratch + had, WORKER_SCRATCH - had);
         *p = w->scratch;
         *n = had + (size_t)(r > 0 ? r : 0);
@@ -124,10 +130,11 @@ void ioconn_feed(struct ioconn *ic, uint8_t *p, size_t n)
         tail_drop(ic);
         return;
     }
-    /* Paused with whole packets left: they are fed again, without reading, when it goes on. */
-    ic->tail_need = used == n || c->read_paused ? 0 : (uint32_t)conn_need(c, p + used, n - used);
     if (!ioconn_tail_keep(ic, p + used, n - used))
         lost(ic, CONN_END_LOST);
+    /* Paused with whole packets left: they are fed again, without reading, when it goes on. */
+    else if (ic->tail)
+        ic->tail->need = c->read_paused ? 0 : (uint32_t)conn_need(c, ic->tail->bytes, ic->tail->n);
 }
 
 static void core_read(struct ioconn *ic)
@@ -141,7 +148,7 @@ static void core_read(struct ioconn *ic)
         return;
     r = ioconn_gather(ic, &p, &n);
     if (likely(r > 0)) {
-        if (likely(n >= ic->tail_need))
+        if (likely(!ic->tail || n >= ic->tail->need))
             ioconn_feed(ic, p, n);
         else if (!ioconn_tail_keep(ic, p, n))
             lost(ic, CONN_END_LOST);
@@ -261,8 +268,8 @@ static void core_resume_reading(struct ioconn *ic)
 {
     struct conn *c = &ic->u.core;
 
-    if (ic->tail_n && ic->tail_need == 0)
-        ioconn_feed(ic, ic->tail, ic->tail_n);
+    if (ic->tail && ic->tail->need == 0)
+        ioconn_feed(ic, ic->tail->bytes, ic->tail->n);
     if (c->state != CONN_CLOSING && !c->read_paused)
         ioconn_watch(ic, ic->watching | EV_READ);
 }

@@ -12,6 +12,10 @@ static inline int ioconn_fd(const struct ioconn *ic)
 {
     return event_get_fd(&ic->event);
 }
+static inline uint32_t ioconn_tail_n(const struct ioconn *ic)
+{
+    return ic->tail ? ic->tail->n : 0;
+}
 void ioconn_on_event(evutil_socket_t fd, short what, void *arg);
 /* EV_READ, EV_WRITE, both or 0. */
 void ioconn_watch(struct ioconn *ic, short what);

@@ -27,7 +27,7 @@ struct acceptor {
     int fd;         /* -1: not listening */
     bool is_paused; /* until the next tick: descriptors or rate exhausted */
     bool is_fd_limit_told;
-    struct list waiting[WAITS]; /* struct ioconn by link */
+    struct list waiting[WAITS]; /* struct ioconn by u.bare.link */
     uint32_t waiting_n;
     uint32_t wait_ms[WAITS];
     _Atomic uint64_t accepted;

@@ -157,22 +157,31 @@ static void worker_again_run(struct worker *w)
         ioconn_on_again(container_of(e, struct ioconn, again));
 }
 
-static void deadlines_run(struct worker *w, struct list *head)
+/* The first of a list, or NULL. */
+static struct ioconn *closing_first(struct worker *w)
 {
-    while (!list_is_empty(head)) {
-        struct ioconn *ic = container_of(head->next, struct ioconn, link);
-        if (!worker_is_past(w, ic->deadline_ms))
-            return;
+    return list_is_empty(&w->closing) ? NULL : container_of(w->closing.next, struct ioconn, again);
+}
+static struct ioconn *linger_first(struct worker *w)
+{
+    return list_is_empty(&w->linger) ? NULL : container_of(w->linger.next, struct ioconn, u.bare.link);
+}
+
+static void worker_cut_late(struct worker *w)
+{
+    struct ioconn *ic;
+
+    while ((ic = closing_first(w)) && worker_is_past(w, ic->deadline_ms))
         ioconn_cut(ic);
-    }
+    while ((ic = linger_first(w)) && worker_is_past(w, ic->deadline_ms))
+        ioconn_cut(ic);
 }
 
 static void worker_tick(struct worker *w)
 {
     w->tick_due = false;
     shard_tick(w->shard);
-    deadlines_run(w, &w->closing);
-    deadlines_run(w, &w->linger);
+    worker_cut_late(w);
     for (uint32_t i = 0; i < w->io->listeners_n; i++)
         acceptor_on_tick(w->acceptors[i]);
     if (w->number == 0 && worker_is_past(w, w->certs_ms)) {
@@ -222,10 +231,14 @@ static void worker_end_turn(struct worker *w)
 
 /* ---- the end --------------------------------------------------------------------------------------- */
 
-static void cut_all(struct list *head)
+static void worker_cut_all(struct worker *w)
 {
-    while (!list_is_empty(head))
-        ioconn_cut(container_of(head->next, struct ioconn, link));
+    struct ioconn *ic;
+
+    while ((ic = closing_first(w)))
+        ioconn_cut(ic);
+    while ((ic = linger_first(w)))
+        ioconn_cut(ic);
 }
 
 static void worker_stop_begin(struct worker *w)
@@ -258,8 +271,7 @@ static void worker_finish(struct worker *w)
     worker_mail(w);
     worker_flush(w);
     do {
-        cut_all(&w->closing);
-        cut_all(&w->linger);
+        worker_cut_all(w);
         worker_post(w);
         if (w->storing && mailbox_sleep(&w->mailbox) && poll(&p, 1, -1) == 1 &&
             read(p.fd, &wakes, sizeof wakes) < 0)
@@ -268,8 +280,7 @@ static void worker_finish(struct worker *w)
         worker_mail(w);
         worker_flush(w);
     } while (w->storing);
-    cut_all(&w->closing);
-    cut_all(&w->linger);
+    worker_cut_all(w);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------------- */

@@ -59,8 +59,8 @@ struct worker {
     uint8_t *scratch;
     uint64_t now_ms; /* monotonic, as of this turn */
     struct list again;
-    struct list closing; /* struct ioconn by link, by deadline */
-    struct list linger;  /* the same */
+    struct list closing; /* struct ioconn by again, in the order of deadlines */
+    struct list linger;  /* by u.bare.link, the same */
     uint32_t linger_n;
     bool in_turn;
     bool is_offline;
