@@ -35,6 +35,7 @@ static const struct fault_row rows[] = {
     /* Connect Flags */
     {"MQTT-3.1.2-3", MQTT_V311, V311("03 003c 0001 'a'"), RC_MALFORMED_PACKET},
     {"MQTT-3.1.2-3", MQTT_V5, V5("03 003c 00 0001 'a'"), RC_MALFORMED_PACKET},
+    {"and what follows is no user name", MQTT_V31, V31("03 003c 0001 'a' 0000"), RC_MALFORMED_PACKET},
     {"3.1 does not use bit 0", MQTT_V31, V31("03 003c 0001 'a'"), RC_SUCCESS},
     {"MQTT-3.1.2-11", MQTT_V5, V5("0a 003c 00 0001 'a'"), RC_MALFORMED_PACKET},
     {"MQTT-3.1.2-11", MQTT_V311, V311("12 003c 0001 'a'"), RC_MALFORMED_PACKET},
@@ -87,6 +88,9 @@ static const struct fault_row rows[] = {
     {"3.1.2.11.10 data without method", MQTT_V5, V5("02 003c (16 0001 'd') 0001 'a'"), RC_PROTOCOL_ERROR},
     {"data with method", MQTT_V5, V5("02 003c (16 0001 'd' 15 0001 'm') 0001 'a'"), RC_SUCCESS},
     {"property length past the packet", MQTT_V5, V5("02 003c 04 22 0001"), RC_MALFORMED_PACKET},
+    {"property length past the packet", MQTT_V5, V5("02 003c 7f 0001 'a'"), RC_MALFORMED_PACKET},
+    {"property length past the packet in a will", MQTT_V5, V5("06 003c 00 0001 'a' 7f 0001 't' 0000"),
+     RC_MALFORMED_PACKET},
     {"MQTT-1.5.5-1 over-long property length", MQTT_V5, V5("02 003c 8000 0001 'a'"), RC_MALFORMED_PACKET},
     {"property length of five bytes", MQTT_V5, V5("02 003c 8080808001 0001 'a'"), RC_MALFORMED_PACKET},
 };
@@ -205,6 +209,23 @@ static void fields_missing_in_3_1_are_none(void **state)
     buf_free(&b);
 }
 
+static void a_plain_will(void **state)
+{
+    (void)state;
+    struct buf b = buf_hex(V311("06 003c 0001 'a' 0005 'a/b/c' 0001 'w'"));
+    struct connect c;
+    struct fault f;
+
+    assert_true(decode_connect(b.p, b.n, &c, &f));
+    assert_true(c.has_will);
+    assert_false(c.will.retain || c.will.has_expiry);
+    assert_int_equal(c.will.qos, 0);
+    assert_int_equal(c.will.props.n, 0);
+    assert_view(c.will.topic, "a/b/c");
+    assert_view(c.will.payload, "w");
+    buf_free(&b);
+}
+
 /* The early look finds the same id as the whole decoder, and does not mind what comes behind it. */
 static void client_id_alone(void **state)
 {
@@ -240,7 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults),          cmocka_unit_test(everything_of_5_0),
         cmocka_unit_test(defaults),        cmocka_unit_test(fields_missing_in_3_1_are_none),
-        cmocka_unit_test(client_id_alone),
+        cmocka_unit_test(client_id_alone), cmocka_unit_test(a_plain_will),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,10 @@ static void sizes(void **state)
         o.payload.n = rows[i].body_n - 4;
         assert_int_equal(publish_size(MQTT_V5, &o), rows[i].size);
     }
+    /* The longest of all can be begun. */
+    uint8_t head[16];
+    o.payload.n = PACKET_BODY_MAX - 4;
+    assert_wire(head, encode_publish_head(head, MQTT_V5, &o), "30 ffffff7f 0001 't' 00");
     o.payload.n = 0;
     o.props = bytes_of(&byte, 300000000);
     assert_int_equal(publish_size(MQTT_V5, &o), 0);

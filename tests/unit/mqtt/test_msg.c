@@ -189,7 +189,7 @@ static void records_round_trip(void **state)
         in.qos = (uint8_t)(i % 3);
         in.retain = i & 4;
         in.has_expiry = i & 8;
-        in.expiry_s = 77;
+        in.expiry_s = i < 12 ? 0 : 77;
         in.props = bytes_of("\x26\0\1k\0\1v", i >= 16 ? 7 : 0);
         struct msg *m = msg_new(&in, NOW, i);
         struct buf b = record_of(m);
@@ -241,36 +241,44 @@ static void records_one_behind_the_other(void **state)
 
 #define TIMES "0000000000000001 0000000000000000"
 
-static const char *const corrupt[] = {
-    "",
-    "00 00 " TIMES " 0001 'a' 00000000 00000000", /* version 0 */
-    "02 00 " TIMES " 0001 'a' 00000000 00000000", /* of the future */
-    "01 03 " TIMES " 0001 'a' 00000000 00000000", /* QoS 3 */
-    "01 10 " TIMES " 0001 'a' 00000000 00000000", /* unknown flags */
-    "01 80 " TIMES " 0001 'a' 00000000 00000000",
-    "01 00 " TIMES " 0000 00000000 00000000",     /* no topic */
-    "01 00 " TIMES " 0001 '#' 00000000 00000000", /* not a topic name */
-    "01 00 " TIMES " 0001 ff 00000000 00000000",
-    "01 00 " TIMES " 0002 'a' 00 00000000 00000000",
-    "01 00 " TIMES " 0001 'a' 00000002 0102 00000000",   /* not a property */
-    "01 00 " TIMES " 0001 'a' 00000003 230001 00000000", /* one that does not travel */
-    "01 00 " TIMES " 0001 'a' 00000001 01 00000000",     /* a cut one */
-    "01 00 " TIMES " 0001 'a' ffffffff 00000000",        /* lengths past the end */
-    "01 00 " TIMES " 0001 'a' 00000000 00000001",
-    "01 00 " TIMES " 0001 'a' 00000000 ffffffff 'x'",
-    "01 00 " TIMES " ffff 'a' 00000000 00000000",
-    "01 08 0000000000000002 0000000000000001 0000000000000000 0001 'a' 00000000 00000000", /* dies unborn */
+/* Is it a record at all, with bad contents, or not even that? */
+static const struct {
+    const char *bytes;
+    bool is_record;
+} corrupt[] = {
+    {"", false},
+    {"00 00 " TIMES " 0001 'a' 00000000 00000000", false}, /* version 0 */
+    {"02 00 " TIMES " 0001 'a' 00000000 00000000", false}, /* of the future */
+    {"01 03 " TIMES " 0001 'a' 00000000 00000000", false}, /* QoS 3 */
+    {"01 10 " TIMES " 0001 'a' 00000000 00000000", false}, /* unknown flags */
+    {"01 80 " TIMES " 0001 'a' 00000000 00000000", false},
+    {"01 00 " TIMES " 0000 00000000 00000000", true},     /* no topic */
+    {"01 00 " TIMES " 0001 '#' 00000000 00000000", true}, /* not a topic name */
+    {"01 00 " TIMES " 0001 ff 00000000 00000000", true},
+    {"01 00 " TIMES " 0002 'a' 00 00000000 00000000", true},
+    {"01 00 " TIMES " 0001 'a' 00000002 0102 00000000", true},   /* not a property */
+    {"01 00 " TIMES " 0001 'a' 00000003 230001 00000000", true}, /* one that does not travel */
+    {"01 00 " TIMES " 0001 'a' 00000001 01 00000000", true},     /* a cut one */
+    {"01 00 " TIMES " 0001 'a' ffffffff 00000000", false},       /* lengths past the end */
+    {"01 00 " TIMES " 0001 'a' 00000000 00000001", false},
+    {"01 00 " TIMES " 0001 'a' 00000000 ffffffff 'x'", false},
+    {"01 00 " TIMES " ffff 'a' 00000000 00000000", false},
+    {"01 08 0000000000000002 0000000000000001 0000000000000000 0001 'a' 00000000 00000000",
+     false}, /* dies unborn */
 };
 
 static void nonsense_is_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ROWS(corrupt); i++) {
-        struct buf b = buf_hex(corrupt[i]);
+        struct buf b = buf_hex(corrupt[i].bytes);
         struct cursor c = {b.p, b.p + b.n};
-        struct msg *m = msg_record_take(&c);
-        if (m)
-            fail_msg("%s", corrupt[i]);
+        struct message_in view;
+        uint64_t origin;
+        if (msg_record_take(&c))
+            fail_msg("%s", corrupt[i].bytes);
+        if (msg_record_view(bytes_of(b.p, b.n), 0, &view, &origin) != corrupt[i].is_record)
+            fail_msg("as a view: %s", corrupt[i].bytes);
         assert_ptr_equal(c.p, b.p);
         buf_free(&b);
     }
@@ -347,7 +355,29 @@ static void records_are_viewed(void **state)
     assert_int_equal(expires_ms, 0);
     assert_true(msg_record_view(bytes_of(b.p, b.n), UINT64_MAX, &view, &origin));
     assert_false(view.has_expiry);
+    assert_int_equal(view.expiry_s, 0);
     buf_free(&b);
+}
+
+static void the_longest_topic(void **state)
+{
+    (void)state;
+    enum { N = 65535 };
+    struct buf topic = {malloc(N), N};
+    assert_non_null(topic.p);
+    memset(topic.p, '/', N);
+    struct message_in in = {.topic = bytes_of(topic.p, N)};
+    struct msg *m = msg_new(&in, NOW, 0);
+    struct buf b = record_of(m);
+    struct cursor c = {b.p, b.p + b.n};
+    struct msg *again = msg_record_take(&c);
+
+    assert_non_null(again);
+    assert_true(bytes_eq(msg_topic(again), in.topic));
+    msg_unref(again);
+    msg_unref(m);
+    buf_free(&b);
+    buf_free(&topic);
 }
 
 /* An expiry that no publisher could ask for does not wrap around. */
@@ -373,6 +403,7 @@ int main(void)
         cmocka_unit_test(records_round_trip),      cmocka_unit_test(records_one_behind_the_other),
         cmocka_unit_test(nonsense_is_refused),     cmocka_unit_test(cut_records_are_refused),
         cmocka_unit_test(records_are_viewed),      cmocka_unit_test(far_expiry_is_bounded),
+        cmocka_unit_test(the_longest_topic),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

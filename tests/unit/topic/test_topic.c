@@ -151,6 +151,7 @@ static const struct {
     {"/#", 0, TOPIC_OK, "", "/#", true},
     {"a/+/c/#", 0, TOPIC_OK, "", "a/+/c/#", true},
     {"+/+", 0, TOPIC_OK, "", "+/+", true},
+    {"+/a", 0, TOPIC_OK, "", "+/a", true},
     {"$SYS/#", 0, TOPIC_OK, "", "$SYS/#", true},
     {"$shared/g/t", 0, TOPIC_OK, "", "$shared/g/t", false},
     {"$shar/g/t", 0, TOPIC_OK, "", "$shar/g/t", false},
