@@ -170,8 +170,11 @@ class Broker:
 
     def start(self, timeout=10):
         command = self._command()
+        # COVEY_* variables of the caller are configuration to the broker: it gets none of them.
+        env = {key: value for key, value in os.environ.items() if not key.startswith("COVEY_")}
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
+                                            env=env)
         deadline = time.monotonic() + timeout
         for port in (self.port, self.ws_port):
             while not self._accepts(port):
