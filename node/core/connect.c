@@ -103,8 +103,8 @@ static uint32_t expiry_of(const struct settings *set, const struct connect *k)
 static void conn_open(struct conn *c, const struct connect *k)
 {
     const struct settings *set = c->settings;
-    uint16_t keep =
-        set->server_keep_alive_s ? set->server_keep_alive_s : k->keep_alive_s; /* [MQTT-3.2.2-21] */
+    bool by_server = set->server_keep_alive_s && k->version == MQTT_V5;     /* others could not be told */
+    uint16_t keep = by_server ? set->server_keep_alive_s : k->keep_alive_s; /* [MQTT-3.2.2-21, -22] */
     c->state = CONN_OPEN;
     c->keep_alive_ms = (uint32_t)keep * 10u * set->keep_alive_percent;
     c->packet_size_max = k->packet_size_max;

@@ -23,7 +23,9 @@ struct replay {
     struct list items;
     struct list wait_link; /* in the shard's list while commits are awaited */
     bool is_running;
-    uint64_t given[]; /* by shard: retained changes that have to be done first */
+    uint32_t held_n;
+    struct pending **held; /* SUBACKs that leave when the replay may start, so that it follows them closely */
+    uint64_t given[];      /* by shard: retained changes that have to be done first */
 };
 
 static void item_free(struct replay_item *it)
@@ -33,8 +35,15 @@ static void item_free(struct replay_item *it)
     free(it);
 }
 
+static void held_release(struct conn *c)
+{
+    while (c->replay && c->replay->held_n)
+        pending_release(c->shard, c->replay->held[--c->replay->held_n], RC_SUCCESS);
+}
+
 void replay_free(struct conn *c)
 {
+    held_release(c);
     struct replay *r = c->replay;
     if (!r)
         return;
@@ -42,6 +51,7 @@ void replay_free(struct conn *c)
         item_free(container_of(r->items.next, struct replay_item, link));
     list_del(&r->wait_link);
     c->replay = NULL;
+    free(r->held);
     free(r);
 }
 
@@ -82,6 +92,18 @@ static bool is_ready(const struct node *node, const struct replay *r)
             return false;
     }
     return true;
+}
+
+bool replay_is_waiting(const struct conn *c)
+{
+    return c->replay && !is_ready(c->shard->node, c->replay);
+}
+
+void replay_hold(struct conn *c, struct pending *p)
+{
+    struct replay *r = c->replay;
+    r->held = mem_realloc(r->held, sizeof(struct pending *) * (r->held_n + 1));
+    r->held[r->held_n++] = pending_ref(p);
 }
 
 static bool has_room(const struct conn *c)
@@ -131,6 +153,9 @@ void replay_run(struct conn *c)
             retained_wake(sh, NULL);
         return;
     }
+    held_release(c);
+    if (c->replay != r)
+        return; /* the connection has ended with it */
     r->is_running = true;
     while (!list_is_empty(&r->items)) {
         struct replay_ctx x = {c, container_of(r->items.next, struct replay_item, link), false};

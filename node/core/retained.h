@@ -27,6 +27,10 @@ void replay_del(struct conn *c, const struct subscription *sub);
 /* Sends as many as there is room for. */
 void replay_run(struct conn *c);
 void replay_free(struct conn *c);
+/* Does the replay wait for a commit? Then the SUBACK does too: p gets a reference that ends when the replay
+ * starts. */
+bool replay_is_waiting(const struct conn *c);
+void replay_hold(struct conn *c, struct pending *p);
 /* Commits of shard sh are done: replays here and elsewhere that waited may start. */
 void retained_on_stored(struct shard *sh, uint64_t n);
 /* Replays that wait for a commit look again. */

@@ -143,7 +143,8 @@ static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet
                           bool stored)
 {
     struct shard *sh = c->shard;
-    if (!stored && !(c->ackq && c->ackq->first)) {
+    bool waits = type == PACKET_SUBACK && replay_is_waiting(c);
+    if (!stored && !waits && !(c->ackq && c->ackq->first)) {
         suback_send(c, type, packet_id, b);
         suback_free(b);
         return;
@@ -154,6 +155,8 @@ static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet
         persist_wait(sh, p);
         persist_hurry(sh);
     }
+    if (waits)
+        replay_hold(c, p);
     pending_release(sh, p, RC_SUCCESS);
 }
 
@@ -173,6 +176,12 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             return conn_fail(c, RC_PROTOCOL_ERROR, "No Local on a shared subscription");
         }
         enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
+        if (code >= RC_UNSPECIFIED_ERROR &&
+            c->version == MQTT_V31) { /* its SUBACK has no code for a failure */
+            conn_fail(c, code, b->text);
+            suback_free(b);
+            return false;
+        }
         b->codes[b->n++] = (uint8_t)code;
         if (code < RC_UNSPECIFIED_ERROR && session_is_persistent(s)) {
             undo_add(b, item.filter);

@@ -184,7 +184,8 @@ class Delay(WillCase):
         at = {}
         while len(at) < 4:
             try:
-                at[w.recv_publish(topic).payload.decode()] = time.monotonic() - start
+                name = w.recv_publish(topic).payload.decode()
+                at[name] = time.monotonic() - start
             except AssertionError:
                 break
         self.assertEqual(set(at), {"delay", "session", "no session", "no delay"})
