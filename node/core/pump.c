@@ -73,7 +73,7 @@ void session_pump(struct session *s)
     struct sendq *q = s->q;
     while (q && s->conn && sendq_is_waiting(q)) {
         uint64_t seq = q->sent;
-        if (seq - sendq_low(q) >= UINT16_MAX - 1u || !queue_fetch(s, seq))
+        if (seq - sendq_low(q) >= UINT16_MAX || !queue_fetch(s, seq))
             return;
         struct slot *slot = ring_at(&q->win, seq);
         if (pass_over(s, slot, seq))

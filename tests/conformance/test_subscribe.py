@@ -237,7 +237,7 @@ class Repeated(Case):
         pub.publish(topic, b"kept", qos=2, retain=True)
         c = self.client(version=v)
         c.send(subscribe(9, [(topic, 0), (topic, 2), (topic, 1)], version=v))
-        found = c.barrier()
+        found = [c.recv(SUBACK), *c.barrier()]
         self.assertEqual([p.reasons for p in found if p.type == SUBACK], [[0, 2, 1]])
         self.assertIn(1, [c.accept(p).qos for p in found if p.type == PUBLISH])
         self.assertIn(len(found) - 1, (1, 3))   # a server may send what the packet adds up to
@@ -256,7 +256,7 @@ class NoLocal(Case):
             b.subscribe(topic, qos=qos)
             a.publish(topic, b"of a", qos=qos)
             b.publish(topic, b"of b", qos=qos)
-            self.assertEqual([b.recv_publish().payload for _ in range(2)], [b"of a", b"of b"])
+            self.assertEqual({b.recv_publish().payload for _ in range(2)}, {b"of a", b"of b"})
             self.assertEqual(a.recv_publish().payload, b"of b")
             a.expect_nothing()
 
