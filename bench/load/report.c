@@ -85,11 +85,11 @@ static void verdict_rows(const struct verdict *v, struct verdict_row rows[VERDIC
 int verdict_is_clean(const struct verdict *v)
 {
     struct verdict_row rows[VERDICT_ROWS];
-    uint64_t sum = 0;
+    int is_clean = 1;
     verdict_rows(v, rows);
     for (int i = 0; i < VERDICT_ROWS; i++)
-        sum += rows[i].count;
-    return sum == 0;
+        is_clean &= rows[i].count == 0;
+    return is_clean;
 }
 
 static void report_print_json(const struct bench *b, const struct verdict_row *rows)

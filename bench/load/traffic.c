@@ -101,7 +101,7 @@ uint64_t publisher_outstanding(const struct publisher *p)
         done = t->qos ? p->acked : p->sent;
     else if (t->qos && p->acked < done)
         done = p->acked;
-    return p->sent - done;
+    return p->sent > done ? p->sent - done : 0; /* repeats may make it more */
 }
 
 static struct stream *publisher_pick(struct publisher *p)

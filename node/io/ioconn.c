@@ -134,23 +134,27 @@ void ioconn_linger_read(struct ioconn *ic)
         ioconn_cut(ic);
 }
 
-/* The peer, or the way to it, has gone: there is nobody to say goodbye to. */
-static bool is_gone(const struct conn *c)
+/* The last words of the core and then those of the filters: 0 when they are sent. */
+static ssize_t say_goodbye(struct ioconn *ic)
 {
-    return c->end == CONN_END_LOST;
+    const struct conn *c = &ic->u.core;
+    ssize_t r = 0;
+
+    /* To a peer that has ended or broken its stream the core has nothing to say. */
+    if (c->end != CONN_END_LOST && c->end != CONN_END_TRANSPORT)
+        r = ioconn_flush(ic);
+    else if (c->end == CONN_END_LOST && !ic->transport)
+        r = TRANSPORT_LOST;
+    return r < 0 ? r : transport_shutdown(ic->transport, &ic->worker->env);
 }
 
 void ioconn_close_step(struct ioconn *ic)
 {
     struct worker *w = ic->worker;
     struct conn *c = &ic->u.core;
-    ssize_t r = TRANSPORT_LOST;
+    ssize_t r = say_goodbye(ic);
+    bool peer_ended;
 
-    if (!is_gone(c)) {
-        r = c->end == CONN_END_TRANSPORT ? 0 : ioconn_flush(ic);
-        if (r >= 0)
-            r = transport_shutdown(ic->transport, &w->env);
-    }
     if (r == TRANSPORT_AGAIN) {
         if (ic->state != IOCONN_CLOSING) {
             ic->state = IOCONN_CLOSING;
@@ -161,7 +165,7 @@ void ioconn_close_step(struct ioconn *ic)
         ioconn_watch(ic, EV_WRITE);
         return;
     }
-    bool peer_ended = c->end == CONN_END_CLIENT || r < 0;
+    peer_ended = c->end == CONN_END_CLIENT || r < 0;
     conn_fini(c);
     if (peer_ended)
         ioconn_free(ic);

@@ -198,7 +198,7 @@ class Order(Case):
     @statement("MQTT-4.6.0-5", "MQTT3-4.6.0-5,6")
     def test_order_of_publishers_at_once(self):
         """Four publishers on the same topic: the messages of each keep their order, none is lost."""
-        topic, sub, count = unique(), self.client(), 300
+        topic, sub, count = unique(), self.client(), 200  # all fit into the queue of a slow subscriber
         sub.subscribe(topic, qos=1)
         pubs = [self.client() for _ in range(4)]
 
