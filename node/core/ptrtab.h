@@ -10,14 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ptrslots {
     uint32_t mask;
-    uint32_t used; /* live and deleted slots */
-    struct ptrslot {
-        void *p; /* NULL: free; PTRTAB_GONE: deleted */
-        uint32_t hash;
-    } v[];
+    uint32_t used;    /* live and deleted slots */
+    uint32_t hash_at; /* where an element keeps its hash */
+    void *v[];        /* NULL: free; PTRTAB_GONE: deleted */
 };
 
 struct ptrtab {
@@ -28,11 +27,20 @@ struct ptrtab {
 
 #define PTRTAB_GONE ((void *)(uintptr_t)1)
 
-void ptrtab_init(struct ptrtab *t, void (*defer_free)(void *p)); /* NULL: free() */
+/* hash_at: offsetof() of the element's uint32_t hash, which never changes while it is in. defer_free NULL:
+ * free(). */
+void ptrtab_init(struct ptrtab *t, uint32_t hash_at, void (*defer_free)(void *p));
 void ptrtab_fini(struct ptrtab *t);
-void ptrtab_add(struct ptrtab *t, uint32_t hash, void *p);
+void ptrtab_add(struct ptrtab *t, void *p);
 /* p must be there. */
-void ptrtab_del(struct ptrtab *t, uint32_t hash, const void *p);
+void ptrtab_del(struct ptrtab *t, const void *p);
+
+static inline uint32_t ptrslots_hash(const struct ptrslots *s, const void *p)
+{
+    uint32_t hash;
+    memcpy(&hash, (const char *)p + s->hash_at, sizeof hash);
+    return hash;
+}
 
 /* Walks candidates for a hash: start with *at = 0, end with NULL. Take the slots once per walk. */
 static inline struct ptrslots *ptrtab_slots(const struct ptrtab *t)
@@ -42,11 +50,10 @@ static inline struct ptrslots *ptrtab_slots(const struct ptrtab *t)
 static inline void *ptrslots_probe(struct ptrslots *s, uint32_t hash, uint32_t *at)
 {
     for (;;) {
-        struct ptrslot *slot = &s->v[(hash + (*at)++) & s->mask];
-        void *p = __atomic_load_n(&slot->p, __ATOMIC_ACQUIRE);
+        void *p = __atomic_load_n(&s->v[(hash + (*at)++) & s->mask], __ATOMIC_ACQUIRE);
         if (!p)
             return NULL;
-        if (p != PTRTAB_GONE && __atomic_load_n(&slot->hash, __ATOMIC_RELAXED) == hash)
+        if (p != PTRTAB_GONE && ptrslots_hash(s, p) == hash)
             return p;
     }
 }
@@ -55,7 +62,7 @@ static inline void *ptrtab_next(const struct ptrtab *t, uint32_t *at)
 {
     struct ptrslots *s = ptrtab_slots(t);
     while (*at <= s->mask) {
-        void *p = s->v[(*at)++].p;
+        void *p = s->v[(*at)++];
         if (p && p != PTRTAB_GONE)
             return p;
     }

@@ -55,7 +55,7 @@ uint64_t routes_version(const struct routes *t, uint64_t topic_hash)
 
 static void version_bump(struct routes *t, const struct route *r)
 {
-    if (r->node)
+    if (r->u.node)
         __atomic_add_fetch(&t->wild_version, 1, __ATOMIC_RELEASE);
     else
         __atomic_add_fetch(&t->exact_versions[r->hash % EXACT_VERSIONS], 1, __ATOMIC_RELEASE);
@@ -124,7 +124,7 @@ static struct tnode *child_get(struct routes *t, struct tnode *parent, struct by
     n = edge_find(t, parent, level, h);
     if (!n) {
         n = tnode_new(parent, level, h);
-        ptrtab_add(&t->edges, h, n);
+        ptrtab_add(&t->edges, n);
         parent->children++;
     }
     return n;
@@ -171,7 +171,7 @@ static void tnode_prune(struct routes *t, struct tnode *n)
         if (parent->plus == n)
             __atomic_store_n(&parent->plus, NULL, __ATOMIC_RELEASE);
         else
-            ptrtab_del(&t->edges, n->edge_hash, n);
+            ptrtab_del(&t->edges, n);
         parent->children--;
         t->defer_free(n);
         n = parent;
@@ -240,11 +240,11 @@ static struct route *plain_get(struct routes *t, struct bytes filter)
     uint32_t h = (uint32_t)routes_hash(t, filter);
     r = route_new(t, filter, bytes_of(NULL, 0), h);
     if (!has_wildcard(filter)) {
-        ptrtab_add(&t->exact, h, r);
+        ptrtab_add(&t->exact, r);
         return r;
     }
-    struct route **slot = wild_slot_get(t, filter, &r->node);
-    r->node->children++;
+    struct route **slot = wild_slot_get(t, filter, &r->u.node);
+    r->u.node->children++;
     __atomic_store_n(slot, r, __ATOMIC_RELEASE);
     return r;
 }
@@ -253,7 +253,7 @@ static struct route *shared_find(struct route *plain, struct bytes group)
 {
     struct route *r = __atomic_load_n(&plain->shared, __ATOMIC_ACQUIRE);
     while (r && !bytes_eq(route_group(r), group))
-        r = __atomic_load_n(&r->shared_next, __ATOMIC_ACQUIRE);
+        r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE);
     return r;
 }
 
@@ -271,9 +271,8 @@ struct route *routes_add(struct routes *t, struct bytes filter, struct bytes gro
         r = shared_find(plain, group);
         if (!r) {
             r = route_new(t, filter, group, plain->hash);
-            r->node = plain->node;
-            r->share = mem_zalloc(sizeof *r->share + t->shards * sizeof r->share->online[0]);
-            r->shared_next = plain->shared;
+            r->u.share = mem_zalloc(sizeof *r->u.share + t->shards * sizeof r->u.share->online[0]);
+            r->shared = plain->shared;
             __atomic_store_n(&plain->shared, r, __ATOMIC_RELEASE);
         }
     }
@@ -286,8 +285,8 @@ static void route_retire(struct routes *t, struct route *r)
 {
     id_put(t, r->id);
     t->count--;
-    if (r->share)
-        t->defer_free(r->share);
+    if (route_is_shared(r))
+        t->defer_free(r->u.share);
     t->defer_free(r);
 }
 
@@ -295,19 +294,19 @@ static void shared_unlink(struct route *plain, struct route *r)
 {
     struct route **at = &plain->shared;
     while (*at != r)
-        at = &(*at)->shared_next;
-    __atomic_store_n(at, r->shared_next, __ATOMIC_RELEASE);
+        at = &(*at)->shared;
+    __atomic_store_n(at, r->shared, __ATOMIC_RELEASE);
 }
 
 static void plain_unlink(struct routes *t, struct route *r)
 {
-    if (!r->node) {
-        ptrtab_del(&t->exact, r->hash, r);
+    if (!r->u.node) {
+        ptrtab_del(&t->exact, r);
         return;
     }
-    struct route **slot = r->node->hash == r ? &r->node->hash : &r->node->end;
+    struct route **slot = r->u.node->hash == r ? &r->u.node->hash : &r->u.node->end;
     __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
-    r->node->children--;
+    r->u.node->children--;
 }
 
 void routes_del(struct routes *t, struct route *r, uint32_t shard)
@@ -324,7 +323,7 @@ void routes_del(struct routes *t, struct route *r, uint32_t shard)
         }
     }
     if (!plain->shards && !plain->shared) {
-        struct tnode *node = plain->node;
+        struct tnode *node = plain->u.node;
         plain_unlink(t, plain);
         version_bump(t, plain);
         route_retire(t, plain);
@@ -420,8 +419,8 @@ struct routes *routes_new(uint64_t seed, uint32_t shards, void (*defer_free)(voi
     t->seed = seed;
     t->shards = shards;
     t->defer_free = defer_free ? defer_free : free;
-    ptrtab_init(&t->exact, t->defer_free);
-    ptrtab_init(&t->edges, t->defer_free);
+    ptrtab_init(&t->exact, offsetof(struct route, hash), t->defer_free);
+    ptrtab_init(&t->edges, offsetof(struct tnode, edge_hash), t->defer_free);
     t->root = tnode_new(NULL, bytes_of(NULL, 0), 0);
     return t;
 }
@@ -429,8 +428,9 @@ struct routes *routes_new(uint64_t seed, uint32_t shards, void (*defer_free)(voi
 static void plain_free(struct route *r)
 {
     while (r) {
-        struct route *s = r->group_n ? r->shared_next : r->shared;
-        free(r->share);
+        struct route *s = r->shared;
+        if (route_is_shared(r))
+            free(r->u.share);
         free(r);
         r = s;
     }
@@ -474,7 +474,7 @@ void routes_free(struct routes *t)
 static void plain_each(struct route *r, void (*fn)(void *ctx, struct route *r), void *ctx)
 {
     while (r) {
-        struct route *next = r->group_n ? r->shared_next : r->shared;
+        struct route *next = r->shared;
         if (r->shards)
             fn(ctx, r);
         r = next;

@@ -20,11 +20,12 @@ struct routes;
 struct route {
     uint32_t id; /* dense, below routes_id_max(); used again after the route is gone */
     uint32_t hash;
-    uint64_t shards;           /* atomic: bit n: shard n of this node has subscribers */
-    struct route *shared;      /* atomic: first shared subscription of the same filter */
-    struct route *shared_next; /* atomic */
-    struct share *share;       /* of a shared route: its members by destination; else NULL */
-    struct tnode *node;        /* of a wildcard filter: where it ends */
+    uint64_t shards;      /* atomic: bit n: shard n of this node has subscribers */
+    struct route *shared; /* atomic: of a plain route its first shared one, of a shared one the next */
+    union {
+        struct tnode *node;  /* of a plain route with wildcards: where it ends; else NULL */
+        struct share *share; /* of a shared route: its members by destination */
+    } u;
     uint16_t filter_n;
     uint16_t group_n;
     char text[]; /* filter, then group */
@@ -36,6 +37,10 @@ struct share {
     uint32_t online[]; /* members with a connection, by shard */
 };
 
+static inline bool route_is_shared(const struct route *r)
+{
+    return r->group_n > 0;
+}
 static inline struct bytes route_filter(const struct route *r)
 {
     return bytes_of(r->text, r->filter_n);

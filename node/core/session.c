@@ -12,8 +12,6 @@
 
 #include <stdlib.h>
 
-enum { SUBTAB_FROM = 16 /* subscriptions from which on a session has a table of them */ };
-
 static uint32_t id_hash(const struct shard *sh, struct bytes id)
 {
     return (uint32_t)hash_bytes(id.p, id.n, sh->node->conf.seed);
@@ -43,7 +41,7 @@ struct session *session_new(struct shard *sh, struct bytes id, uint64_t number)
     s->inflight_max = sh->node->conf.settings->inflight_max;
     wheel_timer_init(&s->timer);
     list_init(&s->dirty_link);
-    ptrtab_add(&sh->sessions, s->hash, s);
+    ptrtab_add(&sh->sessions, s);
     return s;
 }
 
@@ -57,9 +55,6 @@ void session_free(struct session *s)
         msg_unref(s->will->msg);
     free(s->will);
     free(s->subs);
-    if (s->subtab)
-        ptrtab_fini(s->subtab);
-    free(s->subtab);
     free(s->username);
     free(s);
 }
@@ -94,42 +89,23 @@ void session_end(struct session *s)
     }
     persist_forget(s);
     COUNT(sh, SESSION_TERMINATED);
-    ptrtab_del(&sh->sessions, s->hash, s);
+    ptrtab_del(&sh->sessions, s);
     session_free(s);
 }
 
 /* ---- subscriptions -------------------------------------------------------------------------------- */
 
-static uint32_t route_hash(const struct route *r)
-{
-    return (uint32_t)hash_u64((uint64_t)(uintptr_t)r, 0);
-}
-
+/* The shorter of two lists has it: this session's, or the route's. */
 struct subscription *session_sub_find(const struct session *s, const struct route *r)
 {
-    if (!s->subtab) {
-        for (uint32_t i = 0; i < s->subs_n; i++) {
-            if (s->subs[i]->route == r)
-                return s->subs[i];
-        }
-        return NULL;
-    }
-    struct ptrslots *slots = ptrtab_slots(s->subtab);
-    uint32_t at = 0;
-    struct subscription *sub;
-    while ((sub = ptrslots_probe(slots, route_hash(r), &at))) {
-        if (sub->route == r)
-            return sub;
+    const struct sublist *l = subs_list(&s->shard->subs, r->id);
+    struct subscription *const *v = l->n < s->subs_n ? sublist_items(l) : s->subs;
+    uint32_t n = l->n < s->subs_n ? l->n : s->subs_n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i]->route == r && v[i]->session == s)
+            return v[i];
     }
     return NULL;
-}
-
-static void subtab_make(struct session *s)
-{
-    s->subtab = mem_alloc(sizeof *s->subtab);
-    ptrtab_init(s->subtab, NULL);
-    for (uint32_t i = 0; i < s->subs_n; i++)
-        ptrtab_add(s->subtab, route_hash(s->subs[i]->route), s->subs[i]);
 }
 
 struct subscription *session_sub_add(struct session *s, const struct topic_filter *f)
@@ -141,11 +117,7 @@ struct subscription *session_sub_add(struct session *s, const struct topic_filte
     }
     sub->index = s->subs_n;
     s->subs[s->subs_n++] = sub;
-    if (s->subtab)
-        ptrtab_add(s->subtab, route_hash(sub->route), sub);
-    else if (s->subs_n > SUBTAB_FROM)
-        subtab_make(s);
-    if (sub->route->share) {
+    if (route_is_shared(sub->route)) {
         s->has_shared = 1;
         subs_member_set(&s->shard->subs, sub, s->conn ? SUBS_ONLINE : SUBS_OFFLINE);
     }
@@ -154,8 +126,6 @@ struct subscription *session_sub_add(struct session *s, const struct topic_filte
 
 void session_sub_del(struct session *s, struct subscription *sub)
 {
-    if (s->subtab)
-        ptrtab_del(s->subtab, route_hash(sub->route), sub);
     s->subs[sub->index] = s->subs[--s->subs_n];
     s->subs[sub->index]->index = sub->index;
     subs_del(&s->shard->subs, sub);
@@ -164,7 +134,7 @@ void session_sub_del(struct session *s, struct subscription *sub)
 static void members_set(struct session *s, enum subs_member state)
 {
     for (uint32_t i = 0; s->has_shared && i < s->subs_n; i++) {
-        if (s->subs[i]->route->share)
+        if (route_is_shared(s->subs[i]->route))
             subs_member_set(&s->shard->subs, s->subs[i], state);
     }
 }

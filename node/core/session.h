@@ -27,8 +27,7 @@ struct session {
     struct pidset *rx2; /* likewise */
     struct will *will;  /* published unless the client says goodbye [MQTT-3.1.2-8] */
     struct subscription **subs;
-    struct ptrtab *subtab; /* by route, once there are many */
-    char *username;        /* NULL: none */
+    char *username; /* NULL: none */
     uint32_t subs_n;
     uint32_t subs_cap;
     struct wheel_timer timer; /* will delay, then expiry; ids that wait for PUBREL */

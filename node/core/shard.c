@@ -27,7 +27,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->dirty);
     list_init(&sh->replays);
     list_init(&sh->conns);
-    ptrtab_init(&sh->sessions, NULL);
+    ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
     subs_init(&sh->subs, node->routes, number);
     persist_init(&sh->persist);
     return sh;
@@ -37,11 +37,8 @@ static void sessions_free(struct shard *sh)
 {
     uint32_t at = 0;
     struct session *s;
-    while ((s = ptrtab_next(&sh->sessions, &at))) {
-        for (uint32_t i = 0; i < s->subs_n; i++)
-            free(s->subs[i]);
+    while ((s = ptrtab_next(&sh->sessions, &at)))
         session_free(s);
-    }
     ptrtab_fini(&sh->sessions);
 }
 

@@ -9,7 +9,7 @@
 
 static uint32_t online_at(const struct route *r, uint32_t shard)
 {
-    return __atomic_load_n(&r->share->online[shard], __ATOMIC_RELAXED);
+    return __atomic_load_n(&r->u.share->online[shard], __ATOMIC_RELAXED);
 }
 
 static uint32_t online_total(const struct shard *sh, const struct route *r)
@@ -25,17 +25,17 @@ static uint32_t choose(struct shard *sh, const struct publication *p, struct rou
 {
     switch (sh->node->conf.settings->share_strategy) {
     case SHARE_ROUND_ROBIN:
-        return (uint32_t)(__atomic_fetch_add(&r->share->turn, 1, __ATOMIC_RELAXED) % n);
+        return (uint32_t)(__atomic_fetch_add(&r->u.share->turn, 1, __ATOMIC_RELAXED) % n);
     case SHARE_HASH_CLIENTID:
         return (uint32_t)(hash_u64(p->client_hash, 0) % n);
     case SHARE_HASH_TOPIC:
         return (uint32_t)(routes_hash(sh->node->routes, p->m.topic) % n);
     case SHARE_STICKY: {
         /* One member until the members change: the number that was drawn first is kept. */
-        uint64_t drawn = __atomic_load_n(&r->share->turn, __ATOMIC_RELAXED);
+        uint64_t drawn = __atomic_load_n(&r->u.share->turn, __ATOMIC_RELAXED);
         if (!drawn) {
             drawn = shard_random(sh) | 1;
-            __atomic_store_n(&r->share->turn, drawn, __ATOMIC_RELAXED);
+            __atomic_store_n(&r->u.share->turn, drawn, __ATOMIC_RELAXED);
         }
         return (uint32_t)(drawn % n);
     }
@@ -98,6 +98,6 @@ void share_deliver_here(struct shard *sh, struct publication *p, uint32_t route_
     uint32_t among = l->online ? l->online : l->n;
     struct subscription *sub = sublist_items(l)[pick % among];
     /* While the message was on its way the group may have gone and its id be another route's. */
-    if (sub->route->share && topic_match(route_filter(sub->route), p->m.topic))
+    if (route_is_shared(sub->route) && topic_match(route_filter(sub->route), p->m.topic))
         deliver_sub(sh, p, sub, sub->retain_as_published && p->m.retain);
 }

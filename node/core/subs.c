@@ -14,6 +14,13 @@ enum {
     CACHE_ROUTES_MAX = 4096, /* nor are topics that match more filters */
 };
 
+enum { SUBS_BLOCK = 127 };
+
+struct subs_block {
+    struct subs_block *next;
+    struct subscription v[SUBS_BLOCK];
+};
+
 void subs_init(struct subs *s, struct routes *routes, uint32_t shard)
 {
     *s = (struct subs){.routes = routes, .shard = shard, .cache_mask = CACHE_BUCKETS_MIN - 1};
@@ -27,11 +34,16 @@ void subs_fini(struct subs *s)
     free(s->cache);
     free(s->uncached);
     for (uint32_t i = 0; i < s->lists_cap; i++) {
-        if (s->lists[i].cap)
+        if (s->lists[i].n > 1)
             free(s->lists[i].u.v);
     }
     free(s->lists);
     route_list_fini(&s->found);
+    while (s->blocks) {
+        struct subs_block *next = s->blocks->next;
+        free(s->blocks);
+        s->blocks = next;
+    }
 }
 
 /* ---- lists ---------------------------------------------------------------------------------------- */
@@ -41,7 +53,7 @@ static struct sublist *list_get(struct subs *s, uint32_t id)
     if (id >= s->lists_cap) {
         uint32_t cap = s->lists_cap ? s->lists_cap : 64;
         while (cap <= id)
-            cap += cap / 2;
+            cap += cap / 4;
         s->lists = mem_realloc(s->lists, sizeof *s->lists * cap);
         memset(s->lists + s->lists_cap, 0, sizeof *s->lists * (cap - s->lists_cap));
         s->lists_cap = cap;
@@ -49,24 +61,23 @@ static struct sublist *list_get(struct subs *s, uint32_t id)
     return &s->lists[id];
 }
 
+/* A list of one is the pointer itself; a longer one has room for the next power of two. */
 static void list_append(struct sublist *l, struct subscription *sub)
 {
     sub->slot = l->n;
-    if (l->n == 0 && l->cap == 0) {
+    if (l->n == 0) {
         l->u.one = sub;
-        l->n = 1;
-        return;
-    }
-    if (l->cap == 0) {
+    } else if (l->n == 1) {
         struct subscription *one = l->u.one;
-        l->cap = 4;
-        l->u.v = mem_alloc(sizeof *l->u.v * l->cap);
+        l->u.v = mem_alloc(sizeof(struct subscription *) * 2);
         l->u.v[0] = one;
-    } else if (l->n == l->cap) {
-        l->cap *= 2;
-        l->u.v = mem_realloc(l->u.v, sizeof *l->u.v * l->cap);
+        l->u.v[1] = sub;
+    } else {
+        if ((l->n & (l->n - 1)) == 0)
+            l->u.v = mem_realloc(l->u.v, sizeof(struct subscription *) * 2 * l->n);
+        l->u.v[l->n] = sub;
     }
-    l->u.v[l->n++] = sub;
+    l->n++;
 }
 
 static void list_swap(struct sublist *l, uint32_t a, uint32_t b)
@@ -82,22 +93,46 @@ static void list_swap(struct sublist *l, uint32_t a, uint32_t b)
 
 static void list_remove(struct sublist *l, struct subscription *sub)
 {
-    if (l->cap)
-        list_swap(l, sub->slot, l->n - 1);
+    list_swap(l, sub->slot, l->n - 1);
     l->n--;
     if (l->n == 0) {
-        if (l->cap)
-            free(l->u.v);
         *l = (struct sublist){0};
-    } else if (l->cap > 8 && l->n * 4 < l->cap) {
-        l->cap /= 2;
-        l->u.v = mem_realloc(l->u.v, sizeof *l->u.v * l->cap);
+    } else if (l->n == 1) {
+        struct subscription *one = l->u.v[0];
+        free(l->u.v);
+        l->u.one = one;
+    } else if ((l->n & (l->n - 1)) == 0) {
+        l->u.v = mem_realloc(l->u.v, sizeof(struct subscription *) * l->n);
     }
+}
+
+/* Subscriptions come from blocks: without malloc's own bytes for each, and in one place for a walk. */
+static struct subscription *sub_alloc(struct subs *s)
+{
+    if (!s->free) {
+        struct subs_block *b = mem_alloc(sizeof *b);
+        b->next = s->blocks;
+        s->blocks = b;
+        for (unsigned i = 0; i < SUBS_BLOCK; i++) {
+            memcpy(&b->v[i], &s->free, sizeof s->free);
+            s->free = &b->v[i];
+        }
+    }
+    struct subscription *sub = s->free;
+    memcpy(&s->free, sub, sizeof s->free);
+    *sub = (struct subscription){0};
+    return sub;
+}
+
+static void sub_free(struct subs *s, struct subscription *sub)
+{
+    memcpy(sub, &s->free, sizeof s->free);
+    s->free = sub;
 }
 
 struct subscription *subs_add(struct subs *s, struct session *session, const struct topic_filter *f)
 {
-    struct subscription *sub = mem_zalloc(sizeof *sub);
+    struct subscription *sub = sub_alloc(s);
     routes_lock(s->routes);
     struct route *r = routes_find(s->routes, f->filter, f->group);
     if (!r || !(r->shards & 1ull << s->shard))
@@ -114,7 +149,7 @@ void subs_del(struct subs *s, struct subscription *sub)
 {
     struct route *r = sub->route;
     struct sublist *l = &s->lists[r->id];
-    if (r->share)
+    if (route_is_shared(r))
         subs_member_set(s, sub, SUBS_OFFLINE);
     list_remove(l, sub);
     if (l->n == 0) {
@@ -123,7 +158,7 @@ void subs_del(struct subs *s, struct subscription *sub)
         routes_unlock(s->routes);
     }
     s->count--;
-    free(sub);
+    sub_free(s, sub);
 }
 
 void subs_member_set(struct subs *s, struct subscription *sub, enum subs_member state)
@@ -132,16 +167,14 @@ void subs_member_set(struct subs *s, struct subscription *sub, enum subs_member 
     bool is_online = sub->slot < l->online;
     if (is_online == (state == SUBS_ONLINE))
         return;
-    uint32_t *count = &sub->route->share->online[s->shard];
+    uint32_t *count = &sub->route->u.share->online[s->shard];
     if (state == SUBS_ONLINE) {
-        if (l->cap)
-            list_swap(l, sub->slot, l->online);
+        list_swap(l, sub->slot, l->online);
         l->online++;
         __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
     } else {
         l->online--;
-        if (l->cap)
-            list_swap(l, sub->slot, l->online);
+        list_swap(l, sub->slot, l->online);
         __atomic_sub_fetch(count, 1, __ATOMIC_RELAXED);
     }
 }
@@ -173,7 +206,7 @@ static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash
         struct route *r = s->found.v[i];
         local_n += (__atomic_load_n(&r->shards, __ATOMIC_ACQUIRE) & here) != 0;
         for (r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE); r;
-             r = __atomic_load_n(&r->shared_next, __ATOMIC_ACQUIRE))
+             r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE))
             shared_n++;
     }
     struct match *m =
@@ -190,7 +223,7 @@ static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash
             local[ln++] = r->id;
         m->remote |= shards & ~here;
         for (r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE); r && sn < shared_n;
-             r = __atomic_load_n(&r->shared_next, __ATOMIC_ACQUIRE))
+             r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE))
             shared[sn++] = r;
     }
     m->local_n = ln;

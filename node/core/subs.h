@@ -26,17 +26,16 @@ struct subscription {
 /* Subscribers of one route on this shard. Of a shared route the first `online` ones are connected. */
 struct sublist {
     union {
-        struct subscription *one; /* cap 0 */
+        struct subscription *one; /* n 1 */
         struct subscription **v;
     } u;
     uint32_t n;
-    uint32_t cap;
     uint32_t online;
 };
 
 static inline struct subscription *const *sublist_items(const struct sublist *l)
 {
-    return l->cap ? l->u.v : &l->u.one;
+    return l->n > 1 ? l->u.v : &l->u.one;
 }
 
 /* What a topic matches. Valid until the next subs_match() or subs_add/del. */
@@ -60,6 +59,8 @@ struct subs {
     struct sublist *lists; /* by route id */
     uint32_t lists_cap;
     uint64_t count;
+    struct subs_block *blocks;
+    struct subscription *free;
     struct match **cache; /* buckets of four */
     uint32_t cache_mask;
     uint32_t cached;
