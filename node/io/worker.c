@@ -386,9 +386,9 @@ static struct event_base *base_new(void)
     struct event_base *base;
 
     CHECK(cfg);
-    /* One thread per base: no locks. The changelist merges what happens to one descriptor within a turn. */
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
-                                   EVENT_BASE_FLAG_IGNORE_ENV);
+    /* One thread per base: no locks. No changelist: it would put off epoll_ctl() until after a descriptor is
+     * closed or another worker's, and saves nothing where events change as seldom as here. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
     event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_O1);
     base = event_base_new_with_config(cfg);
     event_config_free(cfg);
