@@ -7,7 +7,8 @@ BAD_FILTERS = ("a#", "a/#/b", "#/a", "#a", "a/b#", "a/#b", "##", "a/##", "#/#", 
                "a/++/b", "#+", "+#")
 
 NAMES = ("a", "A", "a/", "/a", "/", "//", "a/b", "a/b/", "a//b", "a/b/c", "a/b/c/d", "b", "ab", "a b", " a", "a/ ", "/a/b",
-         "a/B", "a/\u00e9", "a/e\u0301", "a/\ufeffb", "a/\U0001f426", "a/$b", "a/$SYS/b", "a/b\n", "\\", "%2F", "a%2Fb")
+         "a/B", "a/\u00e9", "a/e\u0301", "a/\ufeffb", "a/\U0001f426", "a/$b", "a/$SYS/b", "\\", "%2F", "a%2Fb")
+NAMES += ("a/b\n", "a/\x7f") if PRODUCT_CHECKS else ()     # a server may refuse control characters
 FILTERS = NAMES + ("#", "+", "+/+", "+/+/+", "+/#", "/+", "/#", "+/", "a/#", "a/+", "a/+/c", "a/+/+", "a/+/#", "+/b", "+/b/#",
                    "a/b/#", "a/b/+", "a/b/c/#", "//#", "//+", "a//+", "a//#", "+/+/+/+", "A/#", "a/$b/#", "a/+/b")
 
