@@ -172,6 +172,13 @@ static int transact(struct commit *c)
     return rc;
 }
 
+static void txnid_load(struct lmdb_store *s)
+{
+    MDB_envinfo info;
+    mdb_env_info(s->env, &info);
+    s->txnid = info.me_last_txnid;
+}
+
 /* Pages that a transaction frees can be used again by the next but one. In a full map what comes right after
  * a large delete finds none of them before such a step, so one is made that changes nothing. */
 static int step(struct lmdb_store *s)
@@ -186,9 +193,12 @@ static int step(struct lmdb_store *s)
     be32_put(format, STORE_FORMAT);
     if (!rc)
         rc = lmdb_put(c, STORE_META, bytes_str(STORE_FORMAT_KEY), bytes_of(format, sizeof(format)));
-    if (!rc)
-        return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+    if (rc)
+        mdb_txn_abort(txn);
+    else
+        rc = mdb_txn_commit(txn);
+    if (rc == MDB_SUCCESS)
+        txnid_load(s);
     return rc;
 }
 
@@ -203,9 +213,7 @@ static uint64_t bytes_estimate(const struct lmdb_store *s, const struct store_ba
 
 static void commit_ok(struct lmdb_store *s, const struct commit *c)
 {
-    MDB_envinfo info;
-    mdb_env_info(s->env, &info);
-    s->txnid = info.me_last_txnid;
+    txnid_load(s);
     s->is_stepped = false;
     counts_publish(s, c->counts, c->data_bytes);
     lmdb_room_make(s, 0);
