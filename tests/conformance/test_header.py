@@ -137,35 +137,41 @@ class PacketIdentifiers(Case):
 
     @statement("MQTT-2.2.1-4", "MQTT3-2.3.1-4")
     def test_identifier_in_use_survives_wrap_around(self):
-        """While one message stays unacknowledged, all other ids are used once around: its id is never given to another
-        message and 0 is never used; what would need it waits until it is free."""
-        sub, pub, topic, batch = self.client(), self.client(), unique(), 100  # the default Receive Maximum
+        """More than 65,535 deliveries while one stays unacknowledged: its id is never given to another message and 0
+        is never used. A broker may step over that id or wait until it is free; then everything arrives."""
+        sub, pub, topic, batch = self.client(), self.client(), unique(), 100    # the default Receive Maximum
         sub.subscribe(topic, qos=1)
         pub.publish(topic, b"held", qos=1)
         held, seen = sub.recv_publish(ack=False).pid, set()
         burst = b"".join(publish(topic, b"", 1, n + 1) for n in range(batch))
-        for _ in range(65500 // batch):
+        delivered = waiting = 0
+        while delivered < 65700 and not waiting:
             pub.send(burst)
-            left = batch
-            while left:
-                pids = [sub.recv(PUBLISH).pid for _ in range(max(1, len(sub.inbox)))]
-                left -= len(pids)
-                seen.update(pids)
-                sub.send(*(ack(PUBACK, pid) for pid in pids))
-            pub.barrier()
+            for _ in range(batch):
+                pub.wait(PUBACK)
+            waiting = batch - self.take_pids(sub, batch, seen)
+            delivered += batch - waiting
             pub.seen.clear()
-            sub.seen.clear()
-        pub.send(burst)
-        rest = []
-        while len(rest) < 34:
-            rest.append(sub.recv(PUBLISH).pid)
-            sub.send(ack(PUBACK, rest[-1]))
-        sub.expect_nothing()
-        self.assertFalse(held in seen | set(rest), f"identifier {held} was used again")
+        self.assertGreaterEqual(delivered, 65000)
         sub.send(ack(PUBACK, held))
-        while len(rest) < batch:
-            rest.append(sub.recv(PUBLISH).pid)
-            sub.send(ack(PUBACK, rest[-1]))
+        self.assertFalse(held in seen, f"identifier {held} was used again")
+        self.assertEqual(self.take_pids(sub, waiting, seen), waiting)
+        sub.expect_nothing()
+
+    def take_pids(self, sub, count, seen):
+        """Takes and acknowledges up to count messages; the number that came before it became quiet."""
+        left = count
+        while left:
+            try:
+                pids = [sub.recv(PUBLISH, timeout=2).pid]
+            except AssertionError:
+                break
+            pids += [sub.recv(PUBLISH).pid for _ in range(len(sub.inbox))]
+            left -= len(pids)
+            seen.update(pids)
+            sub.send(*(ack(PUBACK, pid) for pid in pids))
+        sub.seen.clear()
+        return count - left
 
     @statement("MQTT-2.2.1-5", "MQTT3-2.3.1-6")
     @versions()
