@@ -49,6 +49,12 @@ def scratch(prefix="covey-e2e-"):
     return path
 
 
+def environment(more=None):
+    """The environment of a broker: names that steer the tests would be taken for misspelt configuration keys."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("COVEY_")}
+    return {**plain, **(more or {})}
+
+
 _certs = None
 
 
@@ -132,7 +138,7 @@ class Node:
         command = [program(), "-c", self.conf] if is_mosquitto() else [program(), "foreground", "--config", self.conf]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
-                                            env=dict(os.environ, **self.env))
+                                            env=environment(self.env))
         return self
 
     def wait_ready(self, seconds=START_SECONDS_MAX):
@@ -212,7 +218,7 @@ def tls_context(version=None, ca=None, **load):
 def covey(*words, timeout=30, env=None, cwd=None):
     """Runs the program; output and errors are kept apart."""
     return subprocess.run([program(), *words], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
-                          env=dict(os.environ, **(env or {})), cwd=cwd, check=False)
+                          env=environment(env), cwd=cwd, check=False)
 
 
 class Raw(mqttlib.Client):

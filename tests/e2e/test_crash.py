@@ -59,8 +59,10 @@ class World:
     def turn(self, seconds):
         """Waits for packets at most this long, then lets everybody go on."""
         online = {a.client.sock: a for a in self.actors if a.client}
-        ready = select.select(list(online), [], [], seconds)[0] if online else []
-        for sock in ready:
+        # What came together with a CONNACK is read from the socket already.
+        held = [sock for sock, actor in online.items() if actor.client.inbox]
+        ready = select.select(list(online), [], [], 0 if held else seconds)[0] if online else []
+        for sock in {*held, *ready}:
             self.read(online[sock])
         for actor in self.actors:
             if actor.client:
@@ -160,9 +162,16 @@ class World:
         self.run_until(lambda: all(p.is_done() for p in self.producers), 30,
                        lambda: {p.client_id: list(p.inflight.items())[:5] for p in self.producers})
         last = {p.client_id: max(p.acked, default=0) for p in self.publishers}
-        self.run_until(lambda: all(not self.missing(s) and not s.late and not s.open_ids for s in self.subscribers), 60,
+        left = {s: self.missing(s) for s in self.subscribers}
+        seen = {s: 0 for s in self.subscribers}
+
+        def is_complete(subscriber):
+            left[subscriber].difference_update(subscriber.received[seen[subscriber]:])
+            seen[subscriber] = len(subscriber.received)
+            return not left[subscriber] and not subscriber.late and not subscriber.open_ids
+        self.run_until(lambda: all([is_complete(s) for s in self.subscribers]), 60,
                        lambda: f"drained up to {last}; missing: " + str(
-                           {s.client_id: sorted(self.missing(s))[:10] for s in self.subscribers}))
+                           {s.client_id: sorted(left[s])[:10] for s in self.subscribers}))
         for subscriber in self.subscribers:
             self.compare(subscriber)
             subscriber.received.clear()
