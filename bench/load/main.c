@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -88,5 +89,7 @@ int main(int argc, char **argv)
     s->run(b);
     report_print(b);
     net_fini(&b->net);
-    return verdict_is_clean(&b->verdict) ? BENCH_EXIT_OK : BENCH_EXIT_BROKEN;
+    enum bench_exit status = verdict_is_clean(&b->verdict) ? BENCH_EXIT_OK : BENCH_EXIT_BROKEN;
+    free(b);
+    return (int)status;
 }
