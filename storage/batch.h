@@ -16,6 +16,7 @@ enum store_table {
     STORE_QUEUE,    /* chunks of queued messages */
     STORE_STATE,    /* acknowledged and released packets, incoming QoS 2 ids */
     STORE_RETAINED, /* retained messages in topic order */
+    STORE_HANDOFF,  /* messages on their way from one worker's sessions to another's */
     STORE_TABLES,
 };
 

@@ -95,13 +95,17 @@ static enum err file_open(struct lmdb_store *s)
 static void lmdb_close(struct store *base)
 {
     struct lmdb_store *s = lmdb_store_of(base);
+    bool is_down = atomic_load(&s->is_down);
     /* A transaction that met damage can be neither ended nor left behind by closing: its lock lies in the
      * map. The process is at its end; the environment goes with it. */
     if (s->env && !s->is_damaged) {
-        if (s->sync != STORE_SYNC_ALWAYS && mdb_env_sync(s->env, 1) != 0)
+        if (!is_down && lmdb_sync_now(base) != OK)
             LOG(s->log, LOG_ERROR, "storage sync_failed at=close");
         lmdb_env_down(s);
     }
+    /* A commit that was reported as failed must not be found at the next start. */
+    if (is_down && lmdb_file_revert(s->path, s->page_bytes, s->txnid) != OK)
+        LOG(s->log, LOG_ERROR, "storage revert_failed at=close");
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->write_lock);

@@ -15,8 +15,9 @@ enum { READERS_MAX = 1000, LOCK_FILE_BYTES = 64 * 1024 };
 #define MAP_BYTES_MIN     ((uint64_t)1 << 20)
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_META] = "meta",   [STORE_SESSIONS] = "sessions", [STORE_SUBS] = "subs",
-    [STORE_QUEUE] = "queue", [STORE_STATE] = "state",       [STORE_RETAINED] = "retained",
+    [STORE_META] = "meta",       [STORE_SESSIONS] = "sessions", [STORE_SUBS] = "subs",
+    [STORE_QUEUE] = "queue",     [STORE_STATE] = "state",       [STORE_RETAINED] = "retained",
+    [STORE_HANDOFF] = "handoff",
 };
 
 /* path with suffix behind it; the caller frees it. */

@@ -29,6 +29,8 @@ struct parts {
     struct admin *admin;
     uint64_t boot_wall_ms;
     uint64_t boot_epoch;
+    uint8_t home_key[16];
+    uint32_t workers_before;
 };
 
 static uint64_t wall_ms(void)
@@ -74,6 +76,14 @@ static enum err identity_load(struct parts *p)
         p->boot_epoch = be64_get(v.p);
     be64_put(epoch, ++p->boot_epoch);
     store_batch_put(&b, STORE_META, bytes_str("boot_epoch"), bytes_of(epoch, sizeof epoch));
+    if (store_get(r, STORE_META, bytes_str("home_key"), &v) == OK && v.n == sizeof p->home_key) {
+        memcpy(p->home_key, v.p, v.n);
+    } else {
+        randombytes_buf(p->home_key, sizeof p->home_key);
+        store_batch_put(&b, STORE_META, bytes_str("home_key"), bytes_of(p->home_key, sizeof p->home_key));
+    }
+    if (store_get(r, STORE_META, bytes_str("workers"), &v) == OK && v.n == 4)
+        p->workers_before = be32_get(v.p);
     store_read_end(r);
     store_reader_free(r);
     e = store_commit(p->store, batches, 1);
@@ -100,6 +110,24 @@ static enum err store_start(struct parts *p)
     return e;
 }
 
+/* Noted once what the old number of workers was needed for is done. */
+static enum err workers_store(struct parts *p)
+{
+    uint8_t workers[4];
+    struct store_batch b;
+    const struct store_batch *batches[1] = {&b};
+    if (p->workers_before == p->conf->node.workers)
+        return OK;
+    be32_put(workers, (uint32_t)p->conf->node.workers);
+    store_batch_init(&b);
+    store_batch_put(&b, STORE_META, bytes_str("workers"), bytes_of(workers, sizeof workers));
+    enum err e = store_commit(p->store, batches, 1);
+    store_batch_fini(&b);
+    if (e != OK)
+        LOG(p->log, LOG_WARNING, "node number of workers not stored error=\"%s\"", err_name(e));
+    return OK;
+}
+
 static enum err core_start(struct parts *p)
 {
     struct node_conf nc = {
@@ -107,15 +135,18 @@ static enum err core_start(struct parts *p)
         .version = COVEY_VERSION,
         .shards = (uint32_t)p->conf->node.workers,
         .boot_wall_ms = p->boot_wall_ms,
+        .shards_before = p->workers_before,
         .settings = &p->settings,
         .store = p->store,
         .log = p->log,
         .defer_free = io_defer_free,
     };
     randombytes_buf(&nc.seed, sizeof nc.seed);
-    randombytes_buf(nc.home_key, sizeof nc.home_key);
+    memcpy(nc.home_key, p->home_key, sizeof nc.home_key);
     enum err e = node_new(&p->node, &nc);
-    return e == OK ? node_load(p->node) : e;
+    if (e == OK)
+        e = node_load(p->node);
+    return e == OK ? workers_store(p) : e;
 }
 
 /* A disabled TLS listener without a certificate is not even one that could be started later. */

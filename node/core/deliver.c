@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/deliver.h"
 
+#include "node/core/handoff.h"
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -141,6 +142,11 @@ static void deliver_session(struct shard *sh, struct publication *p, struct sess
     p->receivers++;
 }
 
+void deliver_to(struct shard *sh, struct publication *p, struct session *s, unsigned qos)
+{
+    deliver_session(sh, p, s, p->m.qos < qos ? p->m.qos : qos, false, NULL, 0);
+}
+
 /* Is this subscription out of the question for this message? */
 static inline bool is_own(struct shard *sh, const struct publication *p, const struct subscription *sub)
 {
@@ -250,7 +256,7 @@ static void deliver_remote(struct shard *sh, struct publication *p, uint64_t sha
         return;
     for (; shards; shards &= shards - 1) {
         struct mail mail = {.kind = MAIL_PUBLISH, .msg = msg_ref(m), .pending = publication_wait(p)};
-        mail.u.code = p->hold;
+
         mail_push(sh, (uint32_t)__builtin_ctzll(shards), &mail);
         p->receivers++;
     }
@@ -264,7 +270,9 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
     deliver_local(sh, p, match);
     for (uint32_t i = 0; i < shared_n; i++)
         share_deliver(sh, p, match->shared[i]);
-    if (remote)
+    if (remote && p->hold)
+        handoff_give(sh, p, remote);
+    else if (remote)
         deliver_remote(sh, p, remote);
     if (!p->receivers && !p->refused)
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);

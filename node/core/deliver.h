@@ -35,6 +35,8 @@ struct publication {
 
 /* Delivers to every subscriber that `match` names: here at once, elsewhere by mail. */
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match);
+/* To one session, as if a subscription with this QoS had matched. */
+void deliver_to(struct shard *sh, struct publication *p, struct session *s, unsigned qos);
 /* Only to the plain subscribers of this shard. */
 void deliver_local(struct shard *sh, struct publication *p, const struct match *match);
 /* To one subscription, as one that a shared route picked, or for a retained message. */

@@ -16,6 +16,7 @@ enum mail_kind {
     MAIL_PUBLISH,  /* msg (a ref), pending (may be NULL): match it at yours; answer MAIL_RESOLVED when pending
                     */
     MAIL_SHARED,   /* as MAIL_PUBLISH, for member `pick` of the shared route with id `route_id` */
+    MAIL_HANDOFF,  /* msg (a ref), code: the handoff's number; see handoff.h */
     MAIL_RESOLVED, /* pending: yours; code */
     MAIL_CALL,     /* fn(shard, arg) */
 };

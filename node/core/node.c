@@ -48,13 +48,23 @@ struct shard *node_shard(struct node *n, uint32_t number)
     return n->shards[number];
 }
 
-uint32_t node_home(const struct node *n, struct bytes client_id)
+static uint32_t home_among(const struct node *n, struct bytes client_id, uint32_t shards)
 {
     uint8_t h[crypto_shorthash_BYTES];
-    if (n->conf.shards == 1)
+    if (shards == 1)
         return 0;
     crypto_shorthash(h, client_id.p, client_id.n, n->conf.home_key);
-    return be32_get(h) % n->conf.shards;
+    return be32_get(h) % shards;
+}
+
+uint32_t node_home(const struct node *n, struct bytes client_id)
+{
+    return home_among(n, client_id, n->conf.shards);
+}
+
+uint32_t node_home_before(const struct node *n, struct bytes client_id)
+{
+    return home_among(n, client_id, n->conf.shards_before ? n->conf.shards_before : n->conf.shards);
 }
 
 /* ---- loading -------------------------------------------------------------------------------------- */
@@ -173,5 +183,5 @@ enum err node_load(struct node *n)
     if (l.damaged)
         LOG(n->conf.log, LOG_ERROR, "store damaged records skipped=%llu", (unsigned long long)l.damaged);
     LOG(n->conf.log, LOG_INFO, "store loaded sessions=%llu", (unsigned long long)l.loaded);
-    return e;
+    return e == OK ? handoff_load(n) : e;
 }

@@ -11,11 +11,12 @@
 #include "storage/store.h"
 
 struct node_conf {
-    const char *name;     /* "covey@127.0.0.1" */
-    const char *version;  /* "0.1.0" */
-    uint32_t shards;      /* 1..NODE_SHARDS_MAX */
-    uint64_t seed;        /* of hashes and random choices */
-    uint8_t home_key[16]; /* of the hash that finds a client id's home */
+    const char *name;       /* "covey@127.0.0.1" */
+    const char *version;    /* "0.1.0" */
+    uint32_t shards;        /* 1..NODE_SHARDS_MAX */
+    uint64_t seed;          /* of hashes and random choices */
+    uint8_t home_key[16];   /* of the hash that finds a client id's home; the same at each start */
+    uint32_t shards_before; /* how many there were when the store was last used; 0: as many */
     uint64_t boot_wall_ms;
     const struct settings *settings; /* the node's own defaults */
     struct store *store;

@@ -236,6 +236,7 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     p->sealed_n = 0;
     p->sealed_waiting_n = 0;
     sessions_seal(sh, b);
+    handoffs_seal(sh);
     for (uint32_t i = 0; i < p->waiting_n; i++)
         persist_wait_sealed(sh, p->waiting[i]);
     p->waiting_n = 0;
@@ -310,6 +311,7 @@ void shard_on_stored(struct shard *sh, enum err result)
         p->has_failed = 0;
     }
     sealed_finish(sh, result);
+    handoffs_on_stored(sh, result == OK);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++) {
         struct pending *w = p->sealed_waiting[i];
         if (result != OK && must_wait_on(w) && w->conn) {

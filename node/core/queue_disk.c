@@ -117,10 +117,22 @@ static uint64_t chunk_seal(struct session *s, struct store_batch *b, uint64_t se
     return stop;
 }
 
+/* How many slots from low on have a state worth keeping. Not only what is before q->sent: that goes back to low when the
+ * client comes again, while what is behind it may be released or done. */
+static uint32_t states_count(const struct sendq *q)
+{
+    uint64_t end = q->win.end;
+    if (end > sendq_low(q) + UINT16_MAX)
+        end = sendq_low(q) + UINT16_MAX;
+    while (end > sendq_low(q) && ring_at(&q->win, end - 1)->state == SLOT_READY)
+        end--;
+    return (uint32_t)(end - sendq_low(q));
+}
+
 static void state_seal(struct session *s, struct store_batch *b, uint64_t reserved)
 {
     struct sendq *q = s->q;
-    uint32_t states = q ? (uint32_t)(q->sent - sendq_low(q)) : 0;
+    uint32_t states = q ? states_count(q) : 0;
     uint32_t ids = s->rx2 ? s->rx2->n : 0;
     uint8_t key[8];
     be64_put(key, s->number);
@@ -192,6 +204,10 @@ void queue_on_store_failed(struct session *s, const struct sealed *sealed)
         struct slot *slot = sendq_find(q, i);
         if (!slot || slot->state != SLOT_READY || !slot->qos)
             continue;
+        if (slot->hold) { /* its handoff is still in the store: it comes again with the next batch */
+            q->sealed = i < q->sealed ? i : q->sealed;
+            continue;
+        }
         COUNT(s->shard, DROPPED_STORE);
         size_t bytes = slot->msg ? msg_size(slot->msg) : 0;
         q->queued -= q->queued > 0;
@@ -347,7 +363,9 @@ bool queue_load_state(struct session *s, struct bytes record)
     struct sendq *q = s->q = sendq_new(low);
     for (uint32_t i = 0; i < states_n; i++) {
         uint8_t st = states.p[i];
-        ring_push(&q->win)->state = st == SLOT_SENT ? SLOT_RESEND : st <= SLOT_DONE ? st : SLOT_DONE;
+        struct slot *slot = ring_push(&q->win);
+        slot->state = st == SLOT_SENT ? SLOT_RESEND : st <= SLOT_DONE ? st : SLOT_DONE;
+        slot->qos = st == SLOT_RELEASED ? 2 : 0;
     }
     q->next = q->tail.first = q->tail.end = q->sealed = q->committed = q->reserved = reserved;
     q->load_at = 0;

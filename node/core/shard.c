@@ -50,6 +50,8 @@ void shard_free(struct shard *sh)
     sessions_free(sh);
     subs_fini(&sh->subs);
     persist_fini(&sh->persist);
+    handoffs_fini(&sh->handoffs);
+    handoffs_fini(&sh->handoffs_sealed);
     store_reader_free(sh->reader);
     outpool_fini(&sh->outpool);
     for (unsigned i = 0; i < FORMS; i++)
@@ -183,10 +185,12 @@ static void on_mail_message(struct shard *sh, uint32_t from, struct mail *m)
     p.m = msg_view(m->msg, sh->wall_ms);
     if (m->pending)
         p.pending = pending_new_proxy(from, m->pending);
-    if (m->kind == MAIL_SHARED) {
+    if (m->kind == MAIL_HANDOFF) {
+        handoff_take(sh, &p, m->u.code);
+    } else if (m->kind == MAIL_SHARED) {
         share_deliver_here(sh, &p, m->u.route_id, m->pick);
     } else {
-        p.hold = m->u.code != 0;
+
         const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
         if (match)
             deliver_local(sh, &p, match);
@@ -203,6 +207,7 @@ void shard_on_mail(struct shard *sh, struct mailbag *bag)
         switch (m->kind) {
         case MAIL_PUBLISH:
         case MAIL_SHARED:
+        case MAIL_HANDOFF:
             on_mail_message(sh, bag->from, m);
             break;
         case MAIL_RESOLVED:

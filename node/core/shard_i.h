@@ -5,6 +5,7 @@
 /* The inside of a shard, for the files of this folder only: each part belongs to one of them. */
 
 #include "node/core/counters.h"
+#include "node/core/handoff.h"
 #include "node/core/node.h"
 #include "node/core/persist.h"
 #include "node/core/ptrtab.h"
@@ -37,6 +38,8 @@ struct shard {
     uint64_t session_next;
     struct subs subs;
     struct persist persist;
+    struct handoffs handoffs; /* in the next batch */
+    struct handoffs handoffs_sealed;
     struct counters counters;
     struct encoder encoder;
     struct collected *collected; /* sessions that one publish reaches by several filters */
@@ -56,6 +59,7 @@ struct node {
     struct shard *shards[NODE_SHARDS_MAX];
     uint64_t retained_given[NODE_SHARDS_MAX]; /* retained changes put into a shard's batches, atomic */
     uint64_t retained_done[NODE_SHARDS_MAX];  /* of those, stored or failed, atomic */
+    uint64_t handoff_next;                    /* atomic */
     uint64_t replays_waiting;                 /* bit per shard, atomic */
     uint64_t retained_count;                  /* about, atomic */
 };
@@ -72,6 +76,9 @@ static inline uint64_t shard_random(struct shard *sh)
     sh->random = x;
     return x * 0x2545F4914F6CDD1Dull;
 }
+
+/* The shard that the client id lived on when the store was last used. */
+uint32_t node_home_before(const struct node *n, struct bytes client_id);
 
 /* Appends to the outbox for shard `to`. */
 void mail_push(struct shard *sh, uint32_t to, const struct mail *m);

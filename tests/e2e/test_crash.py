@@ -137,12 +137,12 @@ class World:
         """Messages on confirmed subscriptions arrive, on cancelled ones they do not."""
         churner, wanted = self.churner, set(self.churner.active)
         open_topics = {topic for topic, _ in churner.open.values()}
+        churner.messages, churner.round = [], b"%d" % self.kills
         churner.connect()
-        churner.messages.clear()
         with self.node.client(timeout=20) as client:
             client.connect()
             for topic in sorted(wanted | churner.gone) + [churner.MARKER]:
-                client.publish(topic, b"x", qos=1)
+                client.publish(topic, churner.round, qos=1)
         deadline = time.monotonic() + 20
         while churner.messages.count(churner.MARKER) < (2 if churner.MARKER in wanted else 1):
             assert time.monotonic() < deadline, f"active {wanted}, came {churner.messages}"

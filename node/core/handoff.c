@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/handoff.h"
+
+#include "node/core/shard_i.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+static struct bytes number_key(uint8_t buf[8], uint64_t number)
+{
+    be64_put(buf, number);
+    return bytes_of(buf, 8);
+}
+
+static void handoffs_add(struct handoffs *h, const struct handoff *item)
+{
+    if (h->n == h->cap) {
+        h->cap = h->cap ? h->cap * 2 : 16;
+        h->v = mem_realloc(h->v, sizeof *h->v * h->cap);
+    }
+    h->v[h->n++] = *item;
+}
+
+void handoffs_fini(struct handoffs *h)
+{
+    for (uint32_t i = 0; i < h->n; i++)
+        msg_unref(h->v[i].msg);
+    free(h->v);
+    *h = (struct handoffs){0};
+}
+
+void handoff_give(struct shard *sh, struct publication *p, uint64_t shards)
+{
+    struct msg *m = publication_msg(sh, p);
+    uint8_t key[8];
+    if (!m)
+        return;
+    for (; shards; shards &= shards - 1) {
+        struct handoff h = {.msg = msg_ref(m), .to = (uint32_t)__builtin_ctzll(shards)};
+        h.number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
+        uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, h.number),
+                                          (uint32_t)(4 + msg_record_size(m)));
+        msg_record_put(be32_put(at, h.to), m);
+        handoffs_add(&sh->handoffs, &h);
+        p->receivers++;
+    }
+    persist_hurry(sh);
+}
+
+void handoffs_seal(struct shard *sh)
+{
+    CHECK(sh->handoffs_sealed.n == 0);
+    struct handoffs t = sh->handoffs_sealed;
+    sh->handoffs_sealed = sh->handoffs;
+    sh->handoffs = t;
+}
+
+void handoffs_on_stored(struct shard *sh, bool stored)
+{
+    struct handoffs *h = &sh->handoffs_sealed;
+    for (uint32_t i = 0; i < h->n; i++) {
+        struct mail m = {.kind = MAIL_HANDOFF, .msg = h->v[i].msg, .u.code = h->v[i].number};
+        if (stored)
+            mail_push(sh, h->v[i].to, &m);
+        else
+            msg_unref(m.msg);
+    }
+    h->n = 0;
+}
+
+static void handoff_forget(struct shard *sh, uint64_t number)
+{
+    uint8_t key[8];
+    store_batch_del(&sh->persist.ops, STORE_HANDOFF, number_key(key, number));
+    store_batch_del(&sh->persist.keep, STORE_HANDOFF, number_key(key, number));
+}
+
+void handoff_take(struct shard *sh, struct publication *p, uint64_t number)
+{
+    enum topic_verdict verdict;
+    p->hold = 1;
+    const struct match *match = subs_match(&sh->subs, p->m.topic, &verdict);
+    if (match)
+        deliver_local(sh, p, match);
+    handoff_forget(sh, number);
+    persist_hurry(sh);
+}
+
+/* ---- at start ------------------------------------------------------------------------------------- */
+
+static bool is_subscribed(const struct session *s, struct bytes topic, unsigned *qos)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < s->subs_n; i++) {
+        const struct subscription *sub = s->subs[i];
+        if (route_is_shared(sub->route) || !topic_match(route_filter(sub->route), topic))
+            continue;
+        *qos = !found || sub->qos > *qos ? sub->qos : *qos;
+        found = true;
+    }
+    return found;
+}
+
+/* To the sessions that lived on shard `to` when it was written. */
+static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t number)
+{
+    for (uint32_t i = 0; i < n->conf.shards; i++) {
+        struct shard *sh = n->shards[i];
+        uint32_t at = 0;
+        struct session *s;
+        while ((s = ptrtab_next(&sh->sessions, &at))) {
+            unsigned qos = 0;
+            if (node_home_before(n, session_id(s)) != to || !is_subscribed(s, msg_topic(m), &qos))
+                continue;
+            struct publication p = {
+                .m = msg_view(m, sh->wall_ms), .msg = msg_ref(m), .origin = m->origin, .hold = 1};
+            deliver_to(sh, &p, s, qos);
+            publication_fini(sh, &p);
+        }
+    }
+    handoff_forget(n->shards[0], number);
+}
+
+static uint64_t replay_all(struct node *n, struct store_reader *r)
+{
+    static const uint8_t first = 0;
+    struct bytes key, value;
+    uint64_t count = 0;
+    enum err e = store_seek(r, STORE_HANDOFF, bytes_of(&first, 1), &key, &value);
+    for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
+        struct cursor c = cursor_of(value);
+        uint32_t to;
+        uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
+        struct msg *m = e == OK && key.n == 8 && cursor_u32(&c, &to) ? msg_record_take(&c) : NULL;
+        if (!m) {
+            LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
+                (unsigned long long)number);
+            continue;
+        }
+        n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
+        handoff_replay(n, to, m, number);
+        msg_unref(m);
+    }
+    return count;
+}
+
+/* All shards' changes in one transaction. */
+static enum err commit_all(struct node *n)
+{
+    struct store_batch batches[NODE_SHARDS_MAX];
+    const struct store_batch *sealed[NODE_SHARDS_MAX];
+    bool is_sealed[NODE_SHARDS_MAX];
+    unsigned count = 0;
+    for (uint32_t i = 0; i < n->conf.shards; i++) {
+        store_batch_init(&batches[i]);
+        is_sealed[i] = shard_seal(n->shards[i], &batches[i]);
+        if (is_sealed[i])
+            sealed[count++] = &batches[i];
+    }
+    enum err e = count ? store_commit(n->conf.store, sealed, count) : OK;
+    for (uint32_t i = 0; i < n->conf.shards; i++) {
+        if (is_sealed[i])
+            shard_on_stored(n->shards[i], e);
+        store_batch_fini(&batches[i]);
+    }
+    return e;
+}
+
+enum err handoff_load(struct node *n)
+{
+    struct store_reader *r;
+    n->handoff_next = 1;
+    enum err e = store_reader_new(&r, n->conf.store);
+    if (e != OK)
+        return e;
+    e = store_read_begin(r);
+    if (e == OK) {
+        uint64_t count = replay_all(n, r);
+        store_read_end(r);
+        if (count)
+            e = commit_all(n);
+    }
+    store_reader_free(r);
+    return e;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_HANDOFF_H
+#define COVEY_CORE_HANDOFF_H
+
+/* QoS 2 messages from a persistent session to sessions of other shards, exactly once across a crash.
+ *
+ * Two shards store in two batches, so the received id (here) and the queued message (there) cannot be in one
+ * transaction. Instead the publisher's shard stores the id together with a handoff: the message and the shard
+ * that it is for. After that commit PUBREC may leave, and the message is mailed; the other shard queues it
+ * and deletes the handoff in one batch. Handoffs that are found at start are carried out before any client is
+ * served.
+ *
+ * Table HANDOFF: key: handoff number; value: be32 shard, a message record. */
+
+#include "node/core/deliver.h"
+
+struct node;
+
+/* One that waits for its commit. */
+struct handoff {
+    struct msg *msg; /* owned */
+    uint64_t number;
+    uint32_t to;
+};
+
+struct handoffs {
+    struct handoff *v;
+    uint32_t n, cap;
+};
+
+/* Puts p for each shard in the bit set `shards` into the next batch. */
+void handoff_give(struct shard *sh, struct publication *p, uint64_t shards);
+/* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */
+void handoffs_seal(struct shard *sh);
+void handoffs_on_stored(struct shard *sh, bool stored);
+/* The mail has arrived: queues the message, deletes the handoff. */
+void handoff_take(struct shard *sh, struct publication *p, uint64_t number);
+void handoffs_fini(struct handoffs *h);
+
+/* Carries out what is in the store, in one transaction; sessions are loaded, no worker runs. */
+MUST_USE enum err handoff_load(struct node *n);
+
+#endif
