@@ -14,7 +14,8 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64 };
+/* A TLS handshake takes as long as many packets. */
+enum { ACCEPTS_A_TURN = 64, ACCEPTS_A_TURN_TLS = 8 };
 
 /* ---- who it is ------------------------------------------------------------------------------------- */
 
@@ -144,9 +145,11 @@ static void on_accept_event(evutil_socket_t fd, short what, void *arg)
 {
     struct acceptor *a = arg;
 
+    int left = a->listener->certs ? ACCEPTS_A_TURN_TLS : ACCEPTS_A_TURN;
+
     (void)what;
     worker_enter(a->worker);
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    while (left-- > 0) {
         struct sockaddr_storage addr;
         socklen_t n = sizeof addr;
         int client;

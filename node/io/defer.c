@@ -9,8 +9,8 @@
 #include <urcu-call-rcu.h>
 
 #ifdef __SANITIZE_THREAD__
-/* Grace periods are ordered inside liburcu, which is not instrumented: ThreadSanitizer cannot see that what is
- * freed here is out of everybody's reach. */
+/* Grace periods are ordered inside liburcu, which is not instrumented: ThreadSanitizer cannot see that what
+ * is freed here is out of everybody's reach. */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {

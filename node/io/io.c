@@ -20,8 +20,10 @@ static enum err listeners_init(struct io *io)
     io->listeners = mem_zalloc((conf->listeners_n + 1) * sizeof *io->listeners);
     for (uint32_t i = 0; i < conf->listeners_n; i++) {
         for (uint32_t k = 0; k < i; k++)
-            if (strcmp(conf->listeners[k].name, conf->listeners[i].name) == 0)
+            if (strcmp(conf->listeners[k].name, conf->listeners[i].name) == 0) {
+                LOG(io->log, LOG_ERROR, "listener defined_twice name=%s", conf->listeners[i].name);
                 return ERR_INVALID;
+            }
         enum err e = listener_init(&io->listeners[i], io, &conf->listeners[i]);
         io->listeners_n = i + 1;
         if (e != OK)
@@ -171,8 +173,14 @@ static void wait_idle(struct io *io, uint32_t n, uint32_t deadline_ms)
 void io_stop(struct io *io, uint32_t deadline_ms)
 {
     uint32_t n = 0;
+    bool was_running;
 
-    if (!io->is_running)
+    /* Whoever is starting or stopping a listener needs the workers to the end of that. */
+    pthread_mutex_lock(&io->listener_lock);
+    was_running = io->is_running;
+    io->is_running = false;
+    pthread_mutex_unlock(&io->listener_lock);
+    if (!was_running)
         return;
     while (n < io->workers_n && io->workers[n].has_thread)
         worker_set_phase(&io->workers[n++], WORKER_STOPPING);
@@ -183,7 +191,6 @@ void io_stop(struct io *io, uint32_t deadline_ms)
         worker_join(&io->workers[i]);
     for (uint32_t i = 0; i < io->listeners_n; i++)
         io->listeners[i].is_running = false;
-    io->is_running = false;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
@@ -311,10 +318,10 @@ static enum err listener_do(struct io *io, const char *name,
     struct listener *l = listener_find(io, name);
     enum err e;
 
-    if (!l || !io->is_running)
+    if (!l)
         return ERR_NOTFOUND;
     pthread_mutex_lock(&io->listener_lock);
-    e = what(io, l);
+    e = io->is_running ? what(io, l) : ERR_CLOSED;
     pthread_mutex_unlock(&io->listener_lock);
     return e;
 }

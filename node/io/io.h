@@ -51,6 +51,7 @@ struct io_listener_conf {
     uint32_t conn_rate_max;       /* new connections a second, the rest waits in the backlog; 0: no limit */
     uint32_t half_open_max; /* connections without CONNECT of one worker; 0: 20,000. The oldest gives way */
     int backlog;            /* 0: 1024 */
+    bool has_nagle;         /* small packets may wait for more: TCP_NODELAY off */
     bool is_enabled;        /* started by io_start() */
     struct io_tls_conf tls;
     struct io_ws_conf ws;
@@ -113,10 +114,10 @@ struct io_listener_info {
 /* Any thread but a worker's; they wait for the workers. */
 uint32_t io_listeners(const struct io *io);
 void io_listener_info(struct io *io, uint32_t i, struct io_listener_info *out);
-/* ERR_NOTFOUND: no such name; ERR_EXISTS: it runs, or the address is in use; ERR_DENIED, ERR_INVALID,
- * ERR_LIMIT. */
+/* ERR_NOTFOUND: no such name; ERR_EXISTS: it runs, or the address is in use; ERR_CLOSED: the io does not run;
+ * ERR_DENIED, ERR_INVALID, ERR_LIMIT. */
 MUST_USE enum err io_listener_start(struct io *io, const char *name);
-/* Its connections stay. ERR_NOTFOUND: no such name, or it does not run. */
+/* Its connections stay. ERR_NOTFOUND: no such name, or it does not run; ERR_CLOSED: the io does not run. */
 MUST_USE enum err io_listener_stop(struct io *io, const char *name);
 /* Looks at certificate files now instead of within a second or two. */
 void io_certs_check(struct io *io);

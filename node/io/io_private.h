@@ -19,7 +19,7 @@ struct io {
     pthread_mutex_t idle_lock;
     pthread_cond_t idle_cond;
     uint32_t idle_n;
-    bool is_running;
+    bool is_running; /* under listener_lock */
 };
 
 /* A worker tells that it has nothing left to do. */

@@ -234,16 +234,12 @@ static enum transport_fault foreign(const uint8_t *p, size_t n)
     return TRANSPORT_FAULT_NONE;
 }
 
-static void wait_fault(struct ioconn *ic, enum transport_fault fault, const char *text)
+static void wait_fault(struct ioconn *ic, enum transport_fault fault)
 {
     struct worker *w = ic->worker;
-    const struct conn_peer *peer = &ic->u.bare.peer;
 
-    worker_count_fault(w, fault);
+    worker_count_fault(w, ic, &ic->u.bare.peer, fault);
     stat_add(&ic->acceptor->shut_before_connect, 1);
-    LOG(w->io->log, LOG_NOTICE, "io refused listener=%s peer=%s:%u reason=%s%s%s",
-        ic->acceptor->listener->conf.name, peer->address, peer->port, transport_fault_name(fault),
-        text ? " detail=" : "", text ? text : "");
     wait_unlink(ic);
     /* What a filter has to say (an HTTP status, a TLS alert) is small: a fresh socket takes it. */
     if (transport_shutdown(ic->transport, &w->env) == 0)
@@ -274,7 +270,7 @@ static void wait_look(struct ioconn *ic, uint8_t *p, size_t n)
     struct bytes client_id;
 
     if (fault != TRANSPORT_FAULT_NONE) {
-        wait_fault(ic, fault, NULL);
+        wait_fault(ic, fault);
         return;
     }
     switch (conn_peek(p, n, settings, &client_id)) {
@@ -328,7 +324,7 @@ void ioconn_wait_read(struct ioconn *ic)
     } else if (r == TRANSPORT_AGAIN) {
         ioconn_watch(ic, transport_wants_write(ic->transport) ? EV_READ | EV_WRITE : EV_READ);
     } else if (r == TRANSPORT_FAULT) {
-        wait_fault(ic, w->env.fault, w->env.fault_text);
+        wait_fault(ic, w->env.fault);
     } else {
         ioconn_cut(ic);
     }

@@ -153,7 +153,7 @@ static void core_read(struct ioconn *ic)
         else if (!ioconn_tail_keep(ic, p, n))
             lost(ic, CONN_END_LOST);
     } else if (r == TRANSPORT_FAULT) {
-        worker_count_fault(ic->worker, ic->worker->env.fault);
+        worker_count_fault(ic->worker, ic, &c->peer, ic->worker->env.fault);
         lost(ic, CONN_END_TRANSPORT);
     } else if (r != TRANSPORT_AGAIN) {
         lost(ic, CONN_END_LOST);

@@ -92,9 +92,9 @@ static socklen_t addr_len(const struct sockaddr_storage *a)
 }
 
 /* A socket that listens at addr, or -1 with errno. */
-static int listen_at(const struct sockaddr_storage *addr, int backlog, bool reuse_port)
+static int listen_at(const struct listener *l, const struct sockaddr_storage *addr, bool reuse_port)
 {
-    int on = 1, off = 0;
+    int on = 1, off = 0, no_delay = !l->conf.has_nagle;
     int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -102,9 +102,9 @@ static int listen_at(const struct sockaddr_storage *addr, int backlog, bool reus
     /* Accepted sockets inherit TCP_NODELAY, which saves a call for each. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay) != 0 ||
         (addr->ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
-        bind(fd, (const struct sockaddr *)addr, addr_len(addr)) != 0 || listen(fd, backlog) != 0) {
+        bind(fd, (const struct sockaddr *)addr, addr_len(addr)) != 0 || listen(fd, l->conf.backlog) != 0) {
         int error = errno;
         close(fd);
         errno = error;
@@ -150,7 +150,7 @@ enum err listener_bind(struct listener *l, int *fds, uint32_t n)
 
     /* The first socket is alone on the address: with SO_REUSEPORT a second broker of the same user would
      * share the port without either noticing. When that works, it makes room for those that share. */
-    fds[0] = listen_at(&addr, l->conf.backlog, false);
+    fds[0] = listen_at(l, &addr, false);
     if (fds[0] < 0)
         return bind_failed(l, fds, 0);
     note_bind(l, fds[0], &addr);
@@ -158,7 +158,7 @@ enum err listener_bind(struct listener *l, int *fds, uint32_t n)
         return OK;
     close(fds[0]);
     for (uint32_t i = 0; i < n; i++) {
-        fds[i] = listen_at(&addr, l->conf.backlog, true);
+        fds[i] = listen_at(l, &addr, true);
         if (fds[i] < 0)
             return bind_failed(l, fds, i);
     }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -52,6 +53,22 @@ void worker_hand_over(struct worker *w, uint32_t to, struct ioconn *ic)
 void worker_post_call(struct worker *w, struct worker_call *call)
 {
     mailbox_push(&w->mailbox, MAILBOX_CALL, call);
+}
+
+void worker_count_fault(struct worker *w, const struct ioconn *ic, const struct conn_peer *peer,
+                        enum transport_fault f)
+{
+    const char *detail = w->env.fault == f ? w->env.fault_text : NULL;
+
+    stat_add(&w->stats.faults[f], 1);
+    /* The counters have them all; the log has one a second of each kind, whoever tries to fill it. */
+    if (w->fault_told[f] && !worker_is_past(w, w->fault_ms[f]))
+        return;
+    w->fault_told[f] = true;
+    w->fault_ms[f] = (uint32_t)w->now_ms + WORKER_FAULT_LOG_MS;
+    LOG(w->io->log, LOG_NOTICE, "io refused listener=%s peer=%s:%u reason=%s%s%s%s",
+        ic->acceptor->listener->conf.name, peer->address, peer->port, transport_fault_name(f),
+        detail ? " detail=\"" : "", detail ? detail : "", detail ? "\"" : "");
 }
 
 /* ---- storage --------------------------------------------------------------------------------------- */
@@ -325,7 +342,7 @@ static void worker_turn(struct worker *w)
         flags |= EVLOOP_NONBLOCK;
     }
     w->in_turn = false;
-    event_base_loop(w->base, flags);
+    CHECK(event_base_loop(w->base, flags) == 0);
     worker_enter(w);
     worker_end_turn(w);
 }
@@ -360,12 +377,17 @@ void worker_set_phase(struct worker *w, enum worker_phase phase)
 enum err worker_start(struct worker *w)
 {
     char name[16];
+    sigset_t all, before;
 
     atomic_store(&w->phase, WORKER_RUNS);
     w->is_stopping = w->is_idle = false;
-    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+    /* Signals are for the thread that waits for them. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    w->has_thread = pthread_create(&w->thread, NULL, worker_main, w) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!w->has_thread)
         return ERR_LIMIT;
-    w->has_thread = true;
     snprintf(name, sizeof name, "worker %u", w->number);
     pthread_setname_np(w->thread, name);
     return OK;

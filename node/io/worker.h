@@ -23,6 +23,7 @@ enum {
     WORKER_LINGER_MAX = 1000,                 /* more than these are closed without waiting for the peer */
     WORKER_CLOSING_MS = 5000,                 /* for the last bytes to be taken */
     WORKER_LINGER_MS = 2000,                  /* for the peer to end after us */
+    WORKER_FAULT_LOG_MS = 1000,               /* between two lines about one kind of fault */
     WORKER_CERTS_MS = 2000,                   /* between two looks at certificate files */
     WORKER_LINGER_STOP_MS = 500,              /* the same when everything ends */
 };
@@ -65,8 +66,10 @@ struct worker {
     bool in_turn;
     bool is_offline;
     bool tick_due;
-    bool is_idle;      /* told to whoever stops us */
-    uint32_t certs_ms; /* when worker 0 looks at certificate files again */
+    bool is_idle;                        /* told to whoever stops us */
+    uint32_t certs_ms;                   /* when worker 0 looks at certificate files again */
+    uint32_t fault_ms[TRANSPORT_FAULTS]; /* when the next one of a kind is logged */
+    bool fault_told[TRANSPORT_FAULTS];
     size_t wait_bytes;
     struct transport_env env;
     struct acceptor **acceptors; /* one a listener */
@@ -115,10 +118,9 @@ static inline void worker_enter(struct worker *w)
 }
 void worker_again(struct worker *w, struct ioconn *ic);
 void worker_hand_over(struct worker *w, uint32_t to, struct ioconn *ic);
-static inline void worker_count_fault(struct worker *w, enum transport_fault f)
-{
-    stat_add(&w->stats.faults[f], 1);
-}
+/* Counts and logs that a transport refused its peer. */
+void worker_count_fault(struct worker *w, const struct ioconn *ic, const struct conn_peer *peer,
+                        enum transport_fault f);
 static inline bool worker_is_past(const struct worker *w, uint32_t deadline_ms)
 {
     return (int32_t)((uint32_t)w->now_ms - deadline_ms) >= 0;
