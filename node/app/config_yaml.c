@@ -15,6 +15,8 @@ enum { SKIP_DEPTH_MAX = 32 };
 
 struct reader {
     struct config_build *b;
+    const char *text;
+    size_t text_n;
     yaml_parser_t parser;
     yaml_event_t event; /* the last one got; valid while has_event */
     bool has_event;
@@ -27,14 +29,15 @@ struct reader {
     } * sections;
 };
 
-static const char *where(struct reader *r, const yaml_mark_t *mark)
+/* Lines count from 0. */
+static const char *where(struct reader *r, size_t line)
 {
-    return config_arena_printf(r->b->report->arena, "%s:%zu", r->b->conf->file, mark->line + 1);
+    return config_arena_printf(r->b->report->arena, "%s:%zu", r->b->conf->file, line + 1);
 }
 
 static const char *here(struct reader *r)
 {
-    return where(r, &r->event.start_mark);
+    return where(r, r->event.start_mark.line);
 }
 
 __attribute__((format(printf, 4, 5))) static void fail(struct reader *r, const char *place, const char *path,
@@ -54,6 +57,15 @@ static void event_drop(struct reader *r)
     r->has_event = false;
 }
 
+/* libyaml tells only the byte when a character is not one. */
+static size_t line_of_offset(struct reader *r, size_t offset)
+{
+    size_t line = 0;
+    for (size_t i = 0; i < offset && i < r->text_n; i++)
+        line += r->text[i] == '\n';
+    return line;
+}
+
 static void syntax_fail(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -65,10 +77,10 @@ static void syntax_fail(struct reader *r)
     else if (p->error == YAML_PARSER_ERROR)
         hint = "; values that start with [, {, \" or ' may need quotes";
     if (p->error == YAML_READER_ERROR) {
-        fail(r, r->b->conf->file, "", "not valid YAML: %s at byte %zu", problem, p->problem_offset);
+        fail(r, where(r, line_of_offset(r, p->problem_offset)), "", "not valid YAML: %s", problem);
         return;
     }
-    fail(r, where(r, mark), "", "not valid YAML: %s%s", problem, hint);
+    fail(r, where(r, mark->line), "", "not valid YAML: %s%s", problem, hint);
 }
 
 /* The next event, with what is never allowed refused; false when reading is over. */
@@ -296,7 +308,7 @@ static void document_read(struct reader *r)
 
 void config_yaml_read(struct config_build *b, const char *text, size_t n)
 {
-    struct reader r = {.b = b};
+    struct reader r = {.b = b, .text = text, .text_n = n};
     unsigned documents = 0;
     CHECK(yaml_parser_initialize(&r.parser));
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n);
