@@ -62,6 +62,7 @@ static void packets_of_any_size_pass(void **state)
     client_close(&plain);
 }
 
+/* [MQTT-6.0.0-2] */
 static void a_packet_may_be_spread_over_frames_and_a_frame_over_packets(void **state)
 {
     struct client c;
@@ -126,6 +127,7 @@ static void a_disconnect_closes_with_1000(void **state)
     client_close(&c);
 }
 
+/* [MQTT-6.0.0-1] */
 static void a_text_frame_is_told_1003(void **state)
 {
     struct client c;

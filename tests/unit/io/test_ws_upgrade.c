@@ -49,6 +49,7 @@ static void the_example_of_rfc_6455_is_answered_as_there(void **state)
                               "Sec-WebSocket-Protocol: mqtt\r\n\r\n");
 }
 
+/* [MQTT-6.0.0-3], [MQTT-6.0.0-4] */
 static void subprotocols_of_mqtt_are_taken_and_others_refused(void **state)
 {
     static const char *const good[] = {"mqtt",    "MQTT",       "mqttv3.1",          "mqtt-v3", "mqtt-v3.1.1",
