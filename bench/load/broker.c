@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Less than this in 20 ms is a timer, not work. */
+#define TRAILING_IDLE_NS 100000u
+
 static void broker_stat_get(pid_t pid, struct broker_usage *u)
 {
     char path[64];
@@ -63,6 +66,24 @@ void broker_usage_get(pid_t pid, struct broker_usage *u)
     }
     u->self_ns = clock_self_cpu_ns();
     u->wall_ns = clock_now_ns();
+}
+
+void broker_usage_add_trailing(pid_t pid, struct broker_usage *u)
+{
+    const struct timespec nap = {.tv_nsec = 20000000};
+    struct broker_usage last = *u;
+    unsigned quiet = 0;
+    for (unsigned i = 0; pid && i < 150 && quiet < 5; i++) {
+        struct broker_usage now;
+        nanosleep(&nap, NULL);
+        broker_usage_get(pid, &now);
+        quiet = now.cpu_ns - last.cpu_ns < TRAILING_IDLE_NS ? quiet + 1 : 0;
+        last = now;
+    }
+    u->cpu_ns = last.cpu_ns;
+    u->stat_user_ns = last.stat_user_ns;
+    u->stat_sys_ns = last.stat_sys_ns;
+    u->switches = last.switches;
 }
 
 void broker_memory_get(pid_t pid, struct broker_memory *m)

@@ -30,6 +30,12 @@ struct broker_memory {
  * gone. */
 void broker_usage_get(pid_t pid, struct broker_usage *u);
 
+/*
+ * Adds to `u` the CPU of what the broker still does behind a finished phase (deleting, committing): waits
+ * until it has been idle for 100 ms, at most 3 s. The wall clock of `u` stays. No-op with pid 0.
+ */
+void broker_usage_add_trailing(pid_t pid, struct broker_usage *u);
+
 /* Sums from /proc/PID/smaps_rollup; zeros with pid 0. */
 void broker_memory_get(pid_t pid, struct broker_memory *m);
 

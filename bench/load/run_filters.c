@@ -108,6 +108,7 @@ static void filters_init(struct filters *all, struct bench *b, const char *prefi
     broker_usage_get(pid, &from);
     filters_subscribe(all);
     broker_usage_get(pid, &to);
+    broker_usage_add_trailing(pid, &to);
     bench_until(b, never, b, REST_NS);
     broker_memory_get(pid, &after);
     report_usage(&b->report, prefix, all->count, &from, &to);

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-#define REPLAYS 3
+#define REPLAYS_MIN   3 /* as many, and as long, at least */
+#define REPLAY_MIN_NS 500000000u
 
 static uint32_t retained_topic(uint32_t stream, char *buf, size_t size, void *arg)
 {
@@ -70,14 +71,20 @@ void run_retained(struct bench *b)
     broker_usage_get(pid, &from);
     traffic_store(&t, spec.streams / spec.publishers);
     broker_usage_get(pid, &to);
+    broker_usage_add_trailing(pid, &to);
     broker_memory_get(pid, &after);
     report_usage(&b->report, "store_", spec.streams, &from, &to);
     report_memory(&b->report, spec.streams, &before, &after);
     broker_usage_get(pid, &from);
-    for (int i = 0; i < REPLAYS && !b->verdict.missing; i++)
+    uint64_t replays = 0;
+    while ((replays < REPLAYS_MIN || clock_now_ns() < from.wall_ns + REPLAY_MIN_NS) && !b->verdict.missing &&
+           !b->verdict.closed) {
         retained_replay(&t);
+        replays++;
+    }
     broker_usage_get(pid, &to);
-    report_usage(&b->report, "replay_", (uint64_t)spec.streams * REPLAYS, &from, &to);
+    broker_usage_add_trailing(pid, &to);
+    report_usage(&b->report, "replay_", spec.streams * replays, &from, &to);
     traffic_fini(&t);
 }
 
@@ -146,12 +153,14 @@ void run_queue(struct bench *b)
     broker_usage_get(pid, &from);
     traffic_store(&t, each);
     broker_usage_get(pid, &to);
+    broker_usage_add_trailing(pid, &to);
     broker_memory_get(pid, &after);
     report_usage(&b->report, "store_", each * spec.publishers, &from, &to);
     report_memory(&b->report, each * spec.publishers, &before, &after);
     broker_usage_get(pid, &from);
     queue_drain(&t, each * spec.publishers);
     broker_usage_get(pid, &to);
+    broker_usage_add_trailing(pid, &to);
     report_usage(&b->report, "drain_", each * spec.publishers, &from, &to);
     traffic_drain(&t);
     traffic_fini(&t);
