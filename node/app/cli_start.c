@@ -9,10 +9,8 @@
 #include "node/app/pidfile.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,16 +49,6 @@ static bool launch_prepare(const struct launch *l)
     return pid == 0;
 }
 
-/* Every connection is a descriptor; the soft limit is a default for programs that use select(). */
-static void descriptors_raise(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Runs the node in this process; returns its exit status. */
 static int launch_run(const struct launch *l)
 {
@@ -79,8 +67,6 @@ static int launch_run(const struct launch *l)
     int status = 1;
     if (!e) {
         logger_catch_hangup();
-        signal(SIGPIPE, SIG_IGN);
-        descriptors_raise();
         status = l->node_run(conf, &logger.sink);
         pidfile_release(conf->node.pid_file, pid_fd);
     }
