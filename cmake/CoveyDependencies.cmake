@@ -6,6 +6,11 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
-pkg_check_modules(WSLAY REQUIRED IMPORTED_TARGET libwslay)
+# Debian's wslay has no pkg-config file.
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+find_path(WSLAY_INCLUDE wslay/wslay.h REQUIRED)
+add_library(PkgConfig::WSLAY UNKNOWN IMPORTED GLOBAL)
+set_target_properties(PkgConfig::WSLAY PROPERTIES IMPORTED_LOCATION ${WSLAY_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${WSLAY_INCLUDE})
 pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-qsbr)
 find_program(PROTOC_C protoc-c REQUIRED)

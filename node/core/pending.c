@@ -154,6 +154,12 @@ void pending_release(struct shard *sh, struct pending *p, enum reason code)
     }
 }
 
+void pending_drop(struct pending *p)
+{
+    if (p && --p->refs == 0)
+        pending_free(p);
+}
+
 void ack_send(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code, const char *text)
 {
     if (c->ackq && c->ackq->first) {

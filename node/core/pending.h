@@ -50,6 +50,9 @@ struct pending *pending_ref(struct pending *p);
 /* Drops one reference; e: how what it waited for ended. NULL is fine. */
 void pending_release(struct shard *sh, struct pending *p, enum reason code);
 
+/* Drops one reference of a node that ends: nobody is told. NULL is fine; p has no connection any more. */
+void pending_drop(struct pending *p);
+
 /* Sends the acknowledgement now, or queues it behind those that wait. text as in encode_ack(). */
 void ack_send(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code, const char *text);
 /* Orphans what waits; frees the queue. */

@@ -32,6 +32,10 @@ void persist_fini(struct persist *p)
     store_batch_fini(&p->ops);
     store_batch_fini(&p->keep);
     store_batch_fini(&p->keep_sealed);
+    for (uint32_t i = 0; i < p->waiting_n; i++)
+        pending_drop(p->waiting[i]);
+    for (uint32_t i = 0; i < p->sealed_waiting_n; i++)
+        pending_drop(p->sealed_waiting[i]);
     free(p->waiting);
     free(p->sealed_waiting);
     free(p->sealed);

@@ -45,8 +45,18 @@ struct session *session_new(struct shard *sh, struct bytes id, uint64_t number)
     return s;
 }
 
+static void ring_drop_pendings(struct ring *r)
+{
+    for (uint64_t i = r->first; i < r->end; i++)
+        pending_drop(ring_at(r, i)->pending);
+}
+
 void session_free(struct session *s)
 {
+    if (s->q) {
+        ring_drop_pendings(&s->q->win);
+        ring_drop_pendings(&s->q->tail);
+    }
     list_del(&s->dirty_link);
     wheel_stop(&s->timer);
     sendq_free(s->q);

@@ -57,7 +57,8 @@ void shard_free(struct shard *sh)
     for (unsigned i = 0; i < FORMS; i++)
         free(sh->encoder.buf[i]);
     for (unsigned i = 0; i < NODE_SHARDS_MAX; i++)
-        free(sh->outbox[i]);
+        if (sh->outbox[i])
+            mailbag_free(sh->outbox[i]);
     free(sh->collected);
     free(sh->collected_ids);
     free(sh);
@@ -168,6 +169,19 @@ struct mailbag *mailbag_call(void (*fn)(struct shard *sh, void *arg), void *arg)
     b->n = 1;
     b->items[0] = (struct mail){.kind = MAIL_CALL, .u.fn = fn, .arg = arg};
     return b;
+}
+
+void mailbag_free(struct mailbag *bag)
+{
+    for (uint32_t i = 0; i < bag->n; i++) {
+        if (bag->items[i].kind == MAIL_CALL)
+            continue;
+        if (bag->items[i].kind != MAIL_RESOLVED)
+            msg_unref(bag->items[i].msg);
+        if (bag->items[i].kind != MAIL_HANDOFF)
+            pending_drop(bag->items[i].pending);
+    }
+    free(bag);
 }
 
 struct mailbag *shard_outbox_take(struct shard *sh, uint32_t to)
