@@ -81,8 +81,9 @@ class ProtocolNameAndVersion(Case):
     @statement("MQTT-3.1.2-2", "MQTT3-3.1.2-2", "MQTT-3.14.0-1")
     def test_protocol_version(self):
         for level in (0, 1, 2, 6, 7, 127):
-            with self.subTest(level=level):
-                self.check_refusal(self.answer_to(connect(unique(), V5, level=level), V5))
+            for layout in VERSIONS:
+                with self.subTest(level=level, layout=layout):
+                    self.check_refusal(self.answer_to(connect(unique(), layout, name="MQTT", level=level), V5))
         with self.subTest("MQIsdp with a version that never was"):
             self.check_refusal(self.answer_to(connect(unique(), V31, level=2), V31))
 

@@ -141,17 +141,19 @@ class OurReceiveMaximum(Case):
 
     @statement("MQTT-3.3.4-7")
     def test_above_the_announced_maximum(self):
-        """So many QoS 2 messages may be unfinished, one more ends the connection; the rest was delivered once."""
-        c, watcher, topic = self.client(), self.client(), unique()
-        self.assertEqual(c.connack.prop(RECEIVE_MAX), 5)
-        watcher.subscribe(topic)
-        for pid in range(1, 6):
-            c.send(publish(topic, b"%d" % pid, 2, pid))
-            self.assertEqual(c.recv(PUBREC).pid, pid)
-        c.send(publish(topic, b"6", 2, 6), pingreq())
-        c.expect_disconnect(0x93)
-        found = [p.payload for p in watcher.drain_from(self.client())]
-        self.assertIn(found, ([], [b"1", b"2", b"3", b"4", b"5"]))
+        """So many QoS 2 messages may be unfinished, one more of either QoS ends the connection; the rest was
+        delivered once or not at all."""
+        for qos in (1, 2):
+            c, watcher, topic = self.client(), self.client(), unique()
+            self.assertEqual(c.connack.prop(RECEIVE_MAX), 5)
+            watcher.subscribe(topic)
+            for pid in range(1, 6):
+                c.send(publish(topic, b"%d" % pid, 2, pid))
+                self.assertEqual(c.recv(PUBREC).pid, pid)
+            c.send(publish(topic, b"6", qos, 6), pingreq())
+            c.expect_disconnect(0x93)
+            found = [p.payload for p in watcher.drain_from(self.client())]
+            self.assertIn(found, ([], [b"1", b"2", b"3", b"4", b"5"]))
 
     @statement("MQTT-3.3.4-7", "MQTT-4.9.0-2")
     def test_finished_messages_do_not_count(self):

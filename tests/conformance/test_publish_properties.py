@@ -292,7 +292,14 @@ class IncomingAliases(Case):
 
     @statement("MQTT-3.3.2-8", "MQTT-4.13.1-1")
     def test_unknown_alias(self):
-        """Without a topic and never set."""
-        c, limit = self.announced()
-        c.send(publish("", b"x", props_=[(ALIAS, min(2, limit))]), pingreq())
-        c.expect_disconnect(0x82, 0x94)
+        """Without a topic and never set, also when others have been."""
+        observer, base = self.client(), unique()
+        observer.subscribe(base + "/#")
+        for known in ((), (1, 3)):
+            c, limit = self.announced()
+            for alias in known:
+                c.publish(base, b"known", props=[(ALIAS, min(alias, limit))])
+                self.assertEqual(observer.recv_publish().payload, b"known")
+            c.send(publish("", b"x", props_=[(ALIAS, min(2, limit))]), pingreq())
+            c.expect_disconnect(0x82, 0x94)
+        observer.expect_no_more(self.client())

@@ -195,12 +195,28 @@ class Delay(WillCase):
 
     @statement("MQTT-3.1.3-9", "MQTT-3.1.2-8")
     def test_reconnect_cancels(self):
-        """Back in time with Clean Start 0: no will, also not after the delay."""
+        """Back in time with Clean Start 0: no will after the delay. It is gone for good: when the new connection,
+        which has no will, is cut as well, the old will does not come either."""
         w, topic = self.watcher()
-        c = self.leave(topic, 1, 300)
-        c = self.session(c.id)
-        self.assertTrue(c.connack.session_present)
+        stays = self.session(self.leave(topic, 1, 300, b"of one who stays").id)
+        goes = self.session(self.leave(topic, 1, 300, b"of one who goes again").id)
+        for c in (stays, goes):
+            self.assertTrue(c.connack.session_present)
+        goes.close()
         w.expect_nothing(ms=2200)       # the delay has to pass to see that nothing comes
+        w.expect_no_more(stays, qos=1)
+        self.client(goes.id)            # nor when its session ends
+        w.expect_no_more(stays, qos=1)
+
+    @statement("MQTT-3.1.3-9", "MQTT-3.1.2-7")
+    def test_new_will_takes_the_place(self):
+        """The will of the last CONNECT counts, also when the connection before left one that was waiting."""
+        w, topic = self.watcher()
+        c = self.leave(topic, 300, 300, b"old")
+        c = self.session(c.id, will=Will(topic, b"new", 1))
+        c.close()
+        self.assertEqual(w.recv_publish(topic).payload, b"new")
+        c = self.client(c.id)
         w.expect_no_more(c, qos=1)
 
     @statement("MQTT-3.1.3-9")
