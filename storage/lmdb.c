@@ -129,6 +129,7 @@ enum err store_open_lmdb(struct store **out, const struct store_conf *conf)
     pthread_mutex_init(&s->write_lock, NULL);
     pthread_mutex_init(&s->readers_lock, NULL);
     list_init(&s->readers);
+    lmdb_guard_install();
     enum err e = dir_lock(s);
     if (e == OK)
         e = file_open(s);

@@ -168,7 +168,7 @@ static enum err format_check(struct lmdb_store *s, MDB_txn *txn)
 {
     struct bytes name = bytes_str(STORE_FORMAT_KEY), value;
     MDB_val key = {name.n, (void *)(uintptr_t)name.p}, stored;
-    int rc = lmdb_try_get(txn, s->dbi[STORE_META], &key, &stored);
+    int rc = mdb_get(txn, s->dbi[STORE_META], &key, &stored);
     if (rc)
         return rc == MDB_NOTFOUND ? lmdb_fail(s, MDB_INVALID) : lmdb_fail(s, rc);
     map_find(s, stored.mv_data);
@@ -203,7 +203,7 @@ static enum err tables_load(struct lmdb_store *s)
     int rc = mdb_txn_begin(s->env, NULL, 0, &l.txn);
     if (rc)
         return lmdb_fail(s, rc);
-    rc = lmdb_try(load_tables, &l);
+    rc = lmdb_try(s, load_tables, &l);
     if (rc || l.result != OK) {
         mdb_txn_abort(l.txn);
         return rc ? lmdb_fail(s, rc) : l.result;

@@ -153,13 +153,62 @@ void lmdb_read_end(struct store_reader *base)
     atomic_store(&r->is_busy, false);
 }
 
+/* A read inside the guard: look-up and check, since both touch pages. */
+struct read {
+    struct lmdb_reader *reader;
+    enum store_table table;
+    MDB_cursor_op op;
+    MDB_val key;
+    struct bytes *key_out;
+    struct bytes *value_out;
+    enum err result;
+};
+
+static int get(void *ctx)
+{
+    struct read *q = ctx;
+    struct lmdb_store *s = lmdb_store_of(q->reader->base.store);
+    MDB_val v;
+    int rc = mdb_get(q->reader->txn, s->dbi[q->table], &q->key, &v);
+    if (rc == MDB_SUCCESS)
+        q->result = lmdb_value_check(s, q->table, bytes_of(q->key.mv_data, q->key.mv_size), &v, q->value_out);
+    return rc;
+}
+
+static int move(void *ctx)
+{
+    struct read *q = ctx;
+    struct lmdb_store *s = lmdb_store_of(q->reader->base.store);
+    MDB_val v;
+    int rc = mdb_cursor_get(q->reader->cursors[q->table], &q->key, &v, q->op);
+    if (rc)
+        return rc;
+    q->result = ERR_CORRUPT;
+    if (q->key.mv_size == 0 || q->key.mv_size > STORE_KEY_MAX ||
+        !is_in_page(s, q->key.mv_data, q->key.mv_size))
+        return MDB_SUCCESS;
+    *q->key_out = bytes_of(q->key.mv_data, q->key.mv_size);
+    q->result = lmdb_value_check(s, q->table, *q->key_out, &v, q->value_out);
+    return MDB_SUCCESS;
+}
+
+static enum err read_run(struct read *q, int (*fn)(void *ctx))
+{
+    struct lmdb_reader *r = q->reader;
+    int rc = lmdb_try(lmdb_store_of(r->base.store), fn, q);
+    if ((rc == LMDB_DAMAGED || rc == LMDB_UNREADABLE) && r->cursors[q->table]) {
+        mdb_cursor_close(r->cursors[q->table]); /* left in the middle of a move */
+        r->cursors[q->table] = NULL;
+        r->renewed &= ~(1u << q->table);
+    }
+    return rc ? lmdb_err(rc) : q->result;
+}
+
 enum err lmdb_get(struct store_reader *base, enum store_table t, struct bytes key, struct bytes *value)
 {
-    struct lmdb_reader *r = reader_of(base);
-    struct lmdb_store *s = lmdb_store_of(base->store);
-    MDB_val k = {key.n, (void *)(uintptr_t)key.p}, v;
-    int rc = lmdb_try_get(r->txn, s->dbi[t], &k, &v);
-    return rc ? lmdb_err(rc) : lmdb_value_check(s, t, key, &v, value);
+    struct read q = {
+        .reader = reader_of(base), .table = t, .key = {key.n, (void *)(uintptr_t)key.p}, .value_out = value};
+    return read_run(&q, get);
 }
 
 static int cursor_renew(struct lmdb_store *s, struct lmdb_reader *r, enum store_table t)
@@ -173,34 +222,24 @@ static int cursor_renew(struct lmdb_store *s, struct lmdb_reader *r, enum store_
     return rc;
 }
 
-static enum err move(struct lmdb_reader *r, MDB_val *k, MDB_cursor_op op, struct bytes *key,
-                     struct bytes *value)
-{
-    struct lmdb_store *s = lmdb_store_of(r->base.store);
-    MDB_val v;
-    int rc = lmdb_try_cursor_get(r->cursors[r->table], k, &v, op);
-    if (rc)
-        return lmdb_err(rc);
-    if (k->mv_size == 0 || k->mv_size > STORE_KEY_MAX || !is_in_page(s, k->mv_data, k->mv_size))
-        return ERR_CORRUPT;
-    *key = bytes_of(k->mv_data, k->mv_size);
-    return lmdb_value_check(s, r->table, *key, &v, value);
-}
-
 enum err lmdb_seek(struct store_reader *base, enum store_table t, struct bytes from, struct bytes *key,
                    struct bytes *value)
 {
     struct lmdb_reader *r = reader_of(base);
+    struct read q = {.reader = r,
+                     .table = t,
+                     .op = from.n ? MDB_SET_RANGE : MDB_FIRST,
+                     .key = {from.n, (void *)(uintptr_t)from.p},
+                     .key_out = key,
+                     .value_out = value};
     r->table = t;
     int rc = cursor_renew(lmdb_store_of(base->store), r, t);
-    if (rc)
-        return lmdb_err(rc);
-    MDB_val k = {from.n, (void *)(uintptr_t)from.p};
-    return move(r, &k, from.n ? MDB_SET_RANGE : MDB_FIRST, key, value);
+    return rc ? lmdb_err(rc) : read_run(&q, move);
 }
 
 enum err lmdb_next(struct store_reader *base, struct bytes *key, struct bytes *value)
 {
-    MDB_val k;
-    return move(reader_of(base), &k, MDB_NEXT, key, value);
+    struct lmdb_reader *r = reader_of(base);
+    struct read q = {.reader = r, .table = r->table, .op = MDB_NEXT, .key_out = key, .value_out = value};
+    return read_run(&q, move);
 }

@@ -65,15 +65,20 @@ static inline struct lmdb_store *lmdb_store_of(struct store *s)
 }
 
 /* lmdb_error.c */
-enum { LMDB_TRAPPED = -29000 }; /* beside LMDB's codes: a call was left from a failed assertion */
 enum err lmdb_err(int rc);
+
+/* lmdb_guard.c */
+enum {
+    LMDB_DAMAGED = -29000,    /* beside LMDB's codes: a page made no sense */
+    LMDB_UNREADABLE = -29001, /* the disk did not give a page back */
+};
+/* Calls fn(ctx) and returns what it returns; when it runs into a broken page, one of the two above. A writing
+ * transaction in which that happened can never be ended. */
+int lmdb_try(const struct lmdb_store *s, int (*fn)(void *ctx), void *ctx);
+/* Before the first lmdb_try(); handlers of faults that come later than this must call the ones before them.
+ */
+void lmdb_guard_install(void);
 void lmdb_on_assert(MDB_env *env, const char *what);
-/* As mdb_get and mdb_cursor_get, but a page that makes no sense to LMDB answers LMDB_TRAPPED instead of
- * ending the process. */
-int lmdb_try_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value);
-int lmdb_try_cursor_get(MDB_cursor *c, MDB_val *key, MDB_val *value, MDB_cursor_op op);
-/* Calls fn(ctx) under the same guard. A transaction that was interrupted can never be ended. */
-int lmdb_try(int (*fn)(void *ctx), void *ctx);
 
 /* lmdb_file.c: the data file below LMDB. */
 struct lmdb_file_info {

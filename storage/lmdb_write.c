@@ -153,6 +153,12 @@ static int commit_txn(void *ctx)
     return mdb_txn_commit(c->txn);
 }
 
+/* Whether a transaction was left in the middle and cannot be ended. */
+static bool is_left(int rc)
+{
+    return rc == LMDB_DAMAGED || rc == LMDB_UNREADABLE;
+}
+
 /* One transaction with all of it. */
 static int transact(struct commit *c)
 {
@@ -162,13 +168,12 @@ static int transact(struct commit *c)
     if (rc)
         return rc;
     c->taken_before = lmdb_room_taken(s, c->txn);
-    rc = lmdb_try(apply_all, c);
+    rc = lmdb_try(s, apply_all, c);
     if (rc == MDB_SUCCESS)
-        rc = lmdb_try(commit_txn, c);
-    else if (rc != LMDB_TRAPPED)
+        rc = lmdb_try(s, commit_txn, c);
+    else if (!is_left(rc))
         mdb_txn_abort(c->txn);
-    if (rc == LMDB_TRAPPED)
-        s->is_damaged = true;
+    s->is_damaged |= is_left(rc);
     return rc;
 }
 
@@ -231,7 +236,7 @@ static enum err commit_failed(struct lmdb_store *s, int rc)
         e = ERR_NOSPC; /* LMDB answers EIO for a write that a full disk cut short */
     if (s->failures++ == 0)
         LOG(s->log, LOG_ERROR, "storage commit_failed error=\"%s\" reason=\"%s\"", err_name(e),
-            rc == LMDB_TRAPPED ? "damaged page" : mdb_strerror(rc));
+            is_left(rc) ? "damaged page" : mdb_strerror(rc));
     if (!s->is_damaged)
         lmdb_down_check(s);
     return e;
