@@ -59,7 +59,7 @@ class Publisher(Actor):
         super().__init__(node, client_id, version, rng)
         self.qos, self.window, self.next_number, self.producing = qos, window, 1, True
         self.inflight = collections.OrderedDict()   # packet id -> [number, released, payload]
-        self.acked, self.pid = set(), 0
+        self.acked, self.pid = {}, 0      # acked: number -> in which life of the broker
 
     def topic(self, _number):
         return f"crash/p/{self.client_id}"
@@ -85,7 +85,7 @@ class Publisher(Actor):
             assert entry, f"{self.client_id}: {packet!r} for nothing in flight"
             if packet.type in (PUBACK, PUBREC):
                 assert packet.reason in (0, 0x10), f"{self.client_id}: {packet!r}"
-                self.acked.add(entry[0])
+                self.acked.setdefault(entry[0], self.node.starts)
                 self.must_be_present = True
             if packet.type == PUBREC:
                 entry[1] = True
@@ -142,7 +142,8 @@ class Subscriber(Actor):
     def __init__(self, node, client_id, version, rng, qos, topic_filter):
         super().__init__(node, client_id, version, rng)
         self.qos, self.filter = qos, topic_filter
-        self.subscribed, self.received, self.open_ids, self.late = False, [], set(), []
+        self.subscribed, self.received, self.lives, self.late = False, [], [], []     # lives: of each one received
+        self.open_ids = {}      # QoS 2 packet id -> the message that came with it, until its PUBREL
 
     def on_connected(self, session_present):
         if not session_present:
@@ -160,21 +161,27 @@ class Subscriber(Actor):
                 self.on_publish(packet)
             elif packet.type == PUBREL:
                 known = packet.pid in self.open_ids
-                self.open_ids.discard(packet.pid)
+                self.open_ids.pop(packet.pid, None)
                 self.late.append(wire.ack(PUBCOMP, packet.pid, *([] if known or self.version != V5 else [0x92])))
             else:
                 raise AssertionError(f"{self.client_id} got {packet!r}")
 
     def on_publish(self, packet):
         name, number, _ = packet.payload.split(b" ", 2)
+        message = (name.decode(), int(number))
         if packet.qos < 2:
-            self.received.append((name.decode(), int(number)))
+            self.received.append(message)
+            self.lives.append(self.node.starts)
             if packet.qos == 1:
                 self.late.append(wire.ack(PUBACK, packet.pid))
             return
-        if packet.pid not in self.open_ids:
-            self.open_ids.add(packet.pid)
-            self.received.append((name.decode(), int(number)))
+        # A packet id stands for one message until it is released, whatever happens to the broker [MQTT-4.3.3-1].
+        known = self.open_ids.get(packet.pid)
+        assert known in (None, message), f"{self.client_id}: {packet!r} while {packet.pid} is {known}"
+        if known is None:
+            self.open_ids[packet.pid] = message
+            self.received.append(message)
+            self.lives.append(self.node.starts)
         self.late.append(wire.ack(PUBREC, packet.pid))
 
     def step(self):
@@ -193,7 +200,7 @@ class Churner(Actor):
         super().__init__(node, client_id, version, rng)
         self.active, self.gone, self.open = set(), set(), {}
         self.number = self.pid = 0
-        self.messages = []
+        self.messages, self.round = [], b""     # topics of messages whose payload is round; others are from before
 
     def request(self, topic, add):
         self.pid = self.pid % 65535 + 1
@@ -214,7 +221,8 @@ class Churner(Actor):
     def on_packets(self, packets):
         for packet in packets:
             if packet.type == PUBLISH:
-                self.messages.append(packet.topic)
+                if packet.payload == self.round:
+                    self.messages.append(packet.topic)
                 if packet.qos:
                     self.send(wire.ack(PUBACK, packet.pid))
                 continue

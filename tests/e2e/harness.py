@@ -95,7 +95,7 @@ class Node:
         self.log_path = os.path.join(self.dir, "broker.log")
         self.locks = [Port() for _ in range(4)]
         self.port, self.ws_port, self.tls_port, self.wss_port = (p.number for p in self.locks)
-        self.tls, self.env, self.process = tls, dict(env or {}), None
+        self.tls, self.env, self.process, self.starts = tls, dict(env or {}), None, 0
         self.configure(settings or {})
         try:
             if start:
@@ -116,7 +116,9 @@ class Node:
         conf = {"node.data_dir": self.data, "node.workers": 2}
         for kind, port in (("tcp", self.port), ("ws", self.ws_port), ("ssl", self.tls_port), ("wss", self.wss_port)):
             conf[f"listeners.{kind}.default.bind"] = f"127.0.0.1:{port}"
-            if kind in ("ssl", "wss") and self.tls:
+            if kind in ("ssl", "wss") and not self.tls:
+                conf[f"listeners.{kind}.default.enable"] = False
+            elif kind in ("ssl", "wss"):
                 conf[f"listeners.{kind}.default.ssl_options.certfile"] = os.path.join(certs(), "server.pem")
                 conf[f"listeners.{kind}.default.ssl_options.keyfile"] = os.path.join(certs(), "server.key")
         conf.update(self.settings)
@@ -136,6 +138,7 @@ class Node:
     def spawn(self):
         """Starts the process in the foreground and does not wait for anything."""
         command = [program(), "-c", self.conf] if is_mosquitto() else [program(), "foreground", "--config", self.conf]
+        self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
                                             env=environment(self.env))

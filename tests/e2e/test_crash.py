@@ -170,15 +170,25 @@ class World:
             seen[subscriber] = len(subscriber.received)
             return not left[subscriber] and not subscriber.late and not subscriber.open_ids
         self.run_until(lambda: all([is_complete(s) for s in self.subscribers]), 60,
-                       lambda: f"drained up to {last}; missing: " + str(
-                           {s.client_id: sorted(left[s])[:10] for s in self.subscribers}))
+                       lambda: f"drained up to {last}; missing:" + "".join(
+                           self.explain(s, m) for s in self.subscribers for m in sorted(left[s])[:5]))
         for subscriber in self.subscribers:
             self.compare(subscriber)
             subscriber.received.clear()
+            subscriber.lives.clear()
         for producer in self.publishers:
             producer.acked.clear()
         for producer in self.producers:
             producer.producing = True
+
+    def explain(self, subscriber, message):
+        """Where in the run a message was lost: lives are counted from the first start."""
+        name, number = message
+        acked = next(p.acked[number] for p in self.publishers if p.client_id == name)
+        near = [(n, life) for (who, n), life in zip(subscriber.received, subscriber.lives) if who == name]
+        before, after = [x for x in near if x[0] < number][-1:], [x for x in near if x[0] > number][:1]
+        return (f"\n  {subscriber.client_id}: {name} {number}, acknowledged in life {acked} of {self.node.starts}; "
+                f"received before and after it, (number, life): {before}, {after}")
 
     def missing(self, subscriber):
         """Acknowledged to a publisher, not yet received by this subscriber."""
