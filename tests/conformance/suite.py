@@ -13,6 +13,7 @@
 """
 import functools
 import os
+import re
 import signal
 import sys
 import time
@@ -30,6 +31,9 @@ def read_statements():
         rows = [line.rstrip("\n").split("\t") for line in file if line.strip()]
     return [tuple(row) for row in rows[1:]]
 
+
+# Where the report of a dying broker begins: of a sanitizer, or of a broken assumption.
+FAULT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|CHECK failed|[Aa]ssertion")
 
 _KNOWN = {row[0] for row in read_statements()}
 
@@ -121,7 +125,9 @@ class Result(unittest.TextTestResult):
         """Adds the broker's log since the test began, or since its last failing subtest, to the last report."""
         self.bad.add(test.id())
         if hasattr(test, "log_mark"):
-            tail = test.broker.log(test.log_mark).splitlines()[-30:]
+            lines = test.broker.log(test.log_mark).splitlines()
+            fault = next((n for n, line in enumerate(lines) if FAULT.search(line)), None)
+            tail = lines[-30:] if fault is None else lines[max(0, fault - 10):fault + 40]
             test.log_mark = test.broker.log_size()
             if tail:
                 errors[-1] = (errors[-1][0], errors[-1][1] + "broker log:\n  " + "\n  ".join(tail) + "\n")

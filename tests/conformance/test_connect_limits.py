@@ -5,24 +5,30 @@ from suite import Case, statement, versions
 
 
 class MaximumPacketSize(Case):
-    def small(self, limit, **options):
-        """A subscriber with that limit, and its topic."""
-        c, topic = self.client(props=[(MAX_PACKET, limit)], **options), unique("small")
-        c.subscribe(topic, qos=2)
+    def small(self, limit, props=()):
+        """A subscriber with that limit, and its topic; properties of the SUBSCRIBE."""
+        c, topic = self.client(props=[(MAX_PACKET, limit)]), unique("small")
+        c.subscribe(topic, qos=2, props=props)
         return c, topic
 
     @statement("MQTT-3.1.2-24", "MQTT-3.1.2-25")
     def test_exact_limit(self):
-        """A message of exactly the limit arrives, one byte more does not, at each QoS; later ones come again."""
+        """A message of exactly the limit arrives, one byte more does not, at each QoS; later ones come again. Small
+        and large packets, with and without subscription identifier."""
         pub = self.client()
         for qos in (0, 1, 2):
-            c, topic = self.small(100)
-            overhead = len(publish(topic, b"", qos, 1 if qos else None))
-            for size, fits in ((100, True), (101, False), (99, True), (5000, False), (100, True)):
-                pub.publish(topic, b"x" * (size - overhead), qos=qos)
-                if fits:
-                    self.assertEqual(len(c.recv_publish(topic).raw), size)
-            c.expect_no_more(pub, qos)
+            for limit in (100, 5000, 40000):
+                for more in ([], [(SUBSCRIPTION_ID, 7)]):
+                    c, topic = self.small(limit, more)
+                    for size, fits in ((limit, True), (limit + 1, False), (limit - 1, True), (limit + 5000, False), (limit, True)):
+                        pub.publish(topic, b"x" * (size - self.overhead(topic, qos, more, limit)), qos=qos)
+                        if fits:
+                            self.assertEqual(len(c.recv_publish(topic).raw), size)
+                    c.expect_no_more(pub, qos)
+
+    def overhead(self, topic, qos, more, size):
+        """What a PUBLISH of about that size has besides its payload."""
+        return len(publish(topic, b"x" * (size - 60), qos, 1 if qos else None, props_=more)) - (size - 60)
 
     @statement("MQTT-3.1.2-24")
     def test_properties_count(self):
@@ -83,6 +89,20 @@ class OutgoingAliases(Case):
             self.assertTrue(used, "no alias although client and broker allow them")
             self.assertLessEqual(max(used), min(limit, 10))
             self.assertGreaterEqual(min(used), 1)
+
+    @statement("MQTT-3.1.2-24", "MQTT-3.1.2-26")
+    def test_aliases_and_maximum_packet_size(self):
+        """An alias must not make a packet too large that would fit without it; and it may only make smaller."""
+        pub, topic = self.client(), unique("a-rather-long-topic-name")
+        limit = len(publish(topic, b"payload"))
+        for room in range(5):
+            c = self.client(props=[(ALIAS_MAX, 5), (MAX_PACKET, limit + room)])
+            c.subscribe(topic)
+            for _ in range(3):
+                pub.publish(topic, b"payload")
+                pkt = c.recv(PUBLISH)
+                self.assertLessEqual(len(pkt.raw), limit + room)
+                self.assertEqual((c._resolve(pkt).topic, pkt.payload), (topic, b"payload"))
 
     @statement("MQTT-3.1.2-27")
     def test_no_alias_without_a_maximum(self):

@@ -9,18 +9,18 @@ class Dup(Case):
     @versions()
     def test_redelivery_has_dup(self, v):
         """First sent with DUP 0; again after a reconnect with DUP 1 and the same id, while a message that has not
-        been sent before comes with DUP 0."""
-        for qos in (1, 2):
+        been sent before comes with DUP 0. Small and large ones, with and without subscription identifier."""
+        for qos, ident, size in ((1, None, 1), (2, None, 1), (1, 5, 1), (2, 5, 1), (1, None, 20000), (2, 5, 20000)):
             c, pub, topic = self.session(version=v), self.client(version=v), unique()
-            c.subscribe(topic, qos=qos)
-            pub.publish(topic, b"seen", qos=qos)
+            c.subscribe(topic, qos=qos, props=[(SUBSCRIPTION_ID, ident)] if ident else [])
+            pub.publish(topic, b"seen" * size, qos=qos)
             first = c.recv_publish(topic, ack=False)
             self.assertFalse(first.dup)
             c.disconnect()
             pub.publish(topic, b"new", qos=qos)
             c = self.session(c.id, v)
             second, new = c.recv_publish(topic), c.recv_publish(topic)
-            self.assertEqual((second.dup, second.pid, second.payload), (True, first.pid, b"seen"))
+            self.assertEqual((second.dup, second.pid, second.payload), (True, first.pid, b"seen" * size))
             self.assertEqual((new.dup, new.payload), (False, b"new"))
             c.expect_no_more(pub)
 
@@ -145,6 +145,28 @@ class Retained(Case):
             c.subscribe(base + tail, qos=0)
             found = [p.topic for p in c.barrier()]
             self.assertEqual(sorted(found), sorted(base + n for n in names), tail)
+
+    @statement("MQTT-3.3.1-9", "MQTT-3.3.1-5", "MQTT-3.3.4-9")
+    def test_more_than_fits_at_once(self):
+        """Stored messages that are more than the buffers of a connection hold, or than its receive maximum: each
+        arrives once, at the pace of the client, and the connection serves other requests meanwhile."""
+        pub, base = self.client(), unique()
+        want = {f"{base}/{n:03}": b"%d " % n * 25000 for n in range(60)}
+        for topic, payload in want.items():
+            pub.publish(topic, payload, qos=1, retain=True)
+        for qos, limit in ((0, 65535), (1, 65535), (1, 3), (2, 3)):
+            c, got = self.client(props=[(RECEIVE_MAX, limit)]), {}
+            c.subscribe(base + "/+", qos=qos)
+            while len(got) < len(want):
+                pkt = c.recv_publish()
+                self.assertNotIn(pkt.topic, got)
+                got[pkt.topic] = pkt.payload
+                if len(got) == 10:
+                    c.subscribe(unique())
+            self.assertTrue(got == want)
+            c.expect_no_more(pub)
+        for topic in want:
+            pub.publish(topic, b"", qos=1, retain=True)
 
     @statement("MQTT-3.3.1-5", "MQTT-3.8.4-8")
     def test_delivered_at_the_granted_qos(self):

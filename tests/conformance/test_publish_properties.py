@@ -124,6 +124,30 @@ class Forwarding(Case):
         for qos in (1, 2):
             self.check(mixed, qos=qos)
 
+    @statement("MQTT-3.3.2-3", "MQTT-3.3.2-17", "MQTT-3.3.4-3", "MQTT-3.8.4-8", "MQTT-2.2.1-2")
+    def test_one_message_to_many_kinds_of_clients(self):
+        """Every version and QoS, with and without subscription identifier, retain as published, topic aliases: each
+        gets its own form of the message, whatever its size."""
+        pub, topic, subs = self.client(), unique(), []
+        for v in VERSIONS:
+            for qos in (0, 1, 2):
+                subs.append((self.client(version=v), qos, None, False))
+                subs[-1][0].subscribe(topic, qos=qos)
+        for number, (rap, limit) in enumerate(((False, 0), (True, 0), (False, 3), (True, 3)), 1):
+            subs.append((self.client(props=[(ALIAS_MAX, limit)]), number % 3, number, rap))
+            subs[-1][0].subscribe(topic, qos=number % 3, rap=rap, props=[(SUBSCRIPTION_ID, number)])
+        for size in (0, 1, 100, 127, 1000, 4095, 4096, 16383, 16384, 70000, 300000):
+            payload = (b"%d " % size * size)[:size]
+            for qos in (0, 1, 2):
+                pub.publish(topic, payload, qos=qos, retain=qos == 1, props=[USERS[0], (CONTENT_TYPE, "x")])
+                for c, granted, number, rap in subs:
+                    with self.subTest(size=size, qos=qos, granted=granted, version=c.version, number=number):
+                        got = c.recv_publish(topic)
+                        self.assertEqual((got.qos, got.retain, got.dup), (min(qos, granted), rap and qos == 1, False))
+                        self.assertEqual(got.prop_all(SUBSCRIPTION_ID), [number] if number else [])
+                        self.assertTrue(got.payload == payload, f"{len(got.payload)} other bytes")
+                        self.assertEqual(got.prop(CONTENT_TYPE), "x" if c.version == V5 else None)
+
     @statement("MQTT-3.3.2-17")
     def test_between_versions(self):
         """A client without properties gets the message alone; its messages come to v5 clients without any."""
