@@ -1,60 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/admin.h"
 
+#include "node/admin/herald.h"
+#include "node/admin/server.h"
+#include "proto/base/check.h"
 #include "proto/base/mem.h"
 
-#include <errno.h>
+#include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 struct admin {
-    struct admin_conf conf;
+    struct admin_env env;
+    struct event_base *base;
+    struct event *stop_event;
+    int stop_fd; /* written to when the loop is to end */
+    struct server *server;
+    struct herald *herald;
     pthread_t thread;
-    int fd;
+    bool has_thread;
 };
-
-static void answer(int fd)
-{
-    char req[256];
-    ssize_t n = read(fd, req, sizeof req);
-    static const char pong[] = "0\npong\n", unknown[] = "1\nunknown command\n";
-    if (n > 4 && memcmp(req, "ping", 5) == 0)
-        n = write(fd, pong, sizeof pong - 1);
-    else
-        n = write(fd, unknown, sizeof unknown - 1);
-    close(fd);
-}
 
 static void *admin_main(void *arg)
 {
     struct admin *a = arg;
-    int fd;
-    while ((fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-        answer(fd);
+    event_base_dispatch(a->base);
     return NULL;
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *a = arg;
+    (void)fd;
+    (void)what;
+    event_base_loopbreak(a->base);
+}
+
+static struct event_base *base_new(void)
+{
+    struct event_config *conf = event_config_new();
+    CHECK(conf);
+    /* Everything of this loop happens on one thread. */
+    event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK);
+    struct event_base *base = event_base_new_with_config(conf);
+    event_config_free(conf);
+    return base;
+}
+
+static enum err admin_open(struct admin *a)
+{
+    a->base = base_new();
+    a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!a->base || a->stop_fd < 0)
+        return ERR_LIMIT;
+    a->stop_event = event_new(a->base, a->stop_fd, EV_READ, on_stop, a);
+    CHECK(a->stop_event && event_add(a->stop_event, NULL) == 0);
+    enum err e = server_new(&a->server, &a->env, a->base);
+    if (e != OK)
+        return e;
+    a->herald = herald_new(&a->env, a->base);
+    a->has_thread = pthread_create(&a->thread, NULL, admin_main, a) == 0;
+    return a->has_thread ? OK : ERR_LIMIT;
 }
 
 enum err admin_new(struct admin **out, const struct admin_conf *conf)
 {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
     struct admin *a = mem_zalloc(sizeof *a);
-    a->conf = *conf;
-    a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    memcpy(sun.sun_path, conf->ctl_socket, strnlen(conf->ctl_socket, sizeof sun.sun_path - 1));
-    unlink(conf->ctl_socket);
-    mode_t old = umask(0177);
-    int r = bind(a->fd, (struct sockaddr *)&sun, sizeof sun);
-    umask(old);
-    if (r != 0 || listen(a->fd, 16) != 0 || pthread_create(&a->thread, NULL, admin_main, a) != 0) {
-        LOG(conf->log, LOG_ERROR, "ctl socket failed path=%s error=\"%s\"", conf->ctl_socket, strerror(errno));
-        close(a->fd);
-        free(a);
-        return ERR_IO;
+    uint64_t wall_ms = admin_wall_ms();
+    a->env.conf = *conf;
+    a->env.figures = (struct figures){.io = conf->io, .writer = conf->writer, .store = conf->store};
+    a->env.started_ms = admin_mono_ms() - (wall_ms > conf->boot_wall_ms ? wall_ms - conf->boot_wall_ms : 0);
+    enum err e = admin_open(a);
+    if (e != OK) {
+        LOG(conf->log, LOG_ERROR, "admin not started error=\"%s\"", err_name(e));
+        admin_free(a);
+        return e;
     }
     *out = a;
     return OK;
@@ -62,11 +84,20 @@ enum err admin_new(struct admin **out, const struct admin_conf *conf)
 
 void admin_free(struct admin *a)
 {
+    uint64_t one = 1;
     if (!a)
         return;
-    shutdown(a->fd, SHUT_RDWR);
-    pthread_join(a->thread, NULL);
-    close(a->fd);
-    unlink(a->conf.ctl_socket);
+    if (a->has_thread) {
+        CHECK(write(a->stop_fd, &one, sizeof one) == sizeof one);
+        pthread_join(a->thread, NULL);
+    }
+    herald_free(a->herald);
+    server_free(a->server);
+    if (a->stop_event)
+        event_free(a->stop_event);
+    if (a->stop_fd >= 0)
+        close(a->stop_fd);
+    if (a->base)
+        event_base_free(a->base);
     free(a);
 }

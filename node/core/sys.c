@@ -30,7 +30,8 @@ struct sys_sheet {
 const char *sys_uptime_text(char out[SYS_TEXT_MAX], uint64_t uptime_ms)
 {
     uint64_t s = uptime_ms / 1000;
-    unsigned seconds = (unsigned)(s % 60), minutes = (unsigned)(s / 60 % 60), hours = (unsigned)(s / 3600 % 24);
+    unsigned seconds = (unsigned)(s % 60), minutes = (unsigned)(s / 60 % 60),
+             hours = (unsigned)(s / 3600 % 24);
     unsigned long long days = s / 86400;
     if (days)
         snprintf(out, SYS_TEXT_MAX, "%llu days, %u hours, %u minutes, %u seconds", days, hours, minutes,

@@ -2,8 +2,8 @@
 #ifndef COVEY_CORE_SYS_H
 #define COVEY_CORE_SYS_H
 
-/* What the broker tells about itself under $SYS: a sheet of topics with their payloads, made from figures that
- * somebody else gathered, and its publication through a shard. The topics are
+/* What the broker tells about itself under $SYS: a sheet of topics with their payloads, made from figures
+ * that somebody else gathered, and its publication through a shard. The topics are
  *
  *     $SYS/brokers                                      the names of the nodes
  *     $SYS/brokers/NODE/version, sysdescr, uptime, datetime

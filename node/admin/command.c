@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/command.h"
+
+#include "proto/base/check.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static const struct command *const tables[] = {commands_node, commands_clients, commands_topics,
+                                               commands_retainer, commands_listeners};
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t admin_mono_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t admin_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+/* One line a command of the group, or of all groups when it is NULL. */
+static bool usage_put(struct call *c, const char *group)
+{
+    char left[96];
+    bool found = false;
+    for (size_t t = 0; t < array_len(tables); t++) {
+        for (const struct command *m = tables[t]; m->group; m++) {
+            if (group && strcmp(m->group, group) != 0)
+                continue;
+            snprintf(left, sizeof left, "%s%s%s%s%s", m->group, m->verb ? " " : "", m->verb ? m->verb : "",
+                     m->args[0] ? " " : "", m->args);
+            text_printf(&c->out, "%-46s # %s\n", left, m->help);
+            found = true;
+        }
+    }
+    return found;
+}
+
+static void usage_fail(struct call *c, const char *group)
+{
+    c->status = 1;
+    if (!usage_put(c, group))
+        usage_put(c, NULL);
+}
+
+void call_fail(struct call *c, const char *line)
+{
+    c->status = 1;
+    text_add(&c->out, line);
+    text_add(&c->out, "\n");
+}
+
+/* The command that the words name: one with their second word as its verb, else one without verb. */
+static const struct command *command_find(const char *const *words, uint32_t n)
+{
+    const struct command *bare = NULL;
+    for (size_t t = 0; t < array_len(tables); t++) {
+        for (const struct command *m = tables[t]; m->group; m++) {
+            if (strcmp(m->group, words[0]) != 0)
+                continue;
+            if (!m->verb)
+                bare = m;
+            else if (n > 1 && strcmp(m->verb, words[1]) == 0)
+                return m;
+        }
+    }
+    return bare;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static void call_run(struct call *c)
+{
+    if (c->words_n == 0) {
+        usage_fail(c, NULL);
+        return;
+    }
+    if (is_help(c->words[0])) {
+        const char *group = c->words_n > 1 ? c->words[1] : NULL;
+        if (!usage_put(c, group))
+            usage_fail(c, NULL);
+        return;
+    }
+    if (c->words_n == 2 && is_help(c->words[1])) {
+        if (!usage_put(c, c->words[0]))
+            usage_fail(c, NULL);
+        return;
+    }
+    const struct command *m = command_find(c->words, c->words_n);
+    uint32_t own = m && m->verb ? 2 : 1;
+    if (!m || c->words_n - own < m->args_min || c->words_n - own > m->args_max) {
+        usage_fail(c, c->words[0]);
+        return;
+    }
+    c->args = c->words + own;
+    c->args_n = c->words_n - own;
+    m->run(c);
+}
+
+void call_init(struct call *c, struct admin_env *env, const char *const *words, uint32_t words_n)
+{
+    *c = (struct call){.env = env, .words = words, .words_n = words_n};
+    call_run(c);
+}
+
+void call_fini(struct call *c)
+{
+    inspect_buf_fini(&c->listing.buf);
+    store_reader_free(c->listing.reader);
+    text_fini(&c->out);
+}

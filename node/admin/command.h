@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_ADMIN_COMMAND_H
+#define COVEY_ADMIN_COMMAND_H
+
+/* The commands of `covey ctl`. A call is one request that is being answered: a command writes its text, and
+ * when that may be long, leaves a producer behind that is asked for more as the reader takes it. */
+
+#include "node/admin/admin.h"
+#include "node/admin/figures.h"
+#include "node/admin/text.h"
+
+/* What commands work with; one for the admin thread. */
+struct admin_env {
+    struct admin_conf conf;
+    struct figures figures;
+    uint64_t started_ms; /* monotonic, of the node's start */
+};
+uint64_t admin_mono_ms(void);
+uint64_t admin_wall_ms(void);
+static inline uint64_t admin_uptime_ms(const struct admin_env *env)
+{
+    return admin_mono_ms() - env->started_ms;
+}
+
+/* Where a listing stands; each uses what it needs. Begins as zeros. */
+struct listing {
+    uint32_t shard;
+    uint32_t place;
+    struct inspect_place sub_place;
+    struct inspect_buf buf;
+    struct store_reader *reader;
+    uint8_t key[STORE_KEY_MAX]; /* the last one seen */
+    uint32_t key_n;
+    uint64_t count;
+};
+
+struct call {
+    struct admin_env *env;
+    const char *const *words;
+    uint32_t words_n;
+    const char *const *args; /* the words behind the command's own */
+    uint32_t args_n;
+    int status;
+    struct text out; /* taken and emptied by whoever sends it */
+    /* Adds more to out; false: that was all. NULL: there is no more. */
+    bool (*produce)(struct call *c);
+    struct listing listing;
+};
+
+/* env and the words outlive the call, which call_fini() ends. Runs the command; the status is final. */
+void call_init(struct call *c, struct admin_env *env, const char *const *words, uint32_t words_n);
+void call_fini(struct call *c);
+
+/* For commands: status 1 and a line. */
+void call_fail(struct call *c, const char *line);
+
+struct command {
+    const char *group;
+    const char *verb; /* NULL: none */
+    const char *args; /* "<clientid>", or "" */
+    const char *help;
+    uint8_t args_min;
+    uint8_t args_max;
+    void (*run)(struct call *c);
+};
+/* Ended by one without a group. */
+extern const struct command commands_node[];
+extern const struct command commands_clients[];
+extern const struct command commands_topics[];
+extern const struct command commands_retainer[];
+extern const struct command commands_listeners[];
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/ask.h"
+#include "node/admin/command.h"
+#include "node/core/retained.h"
+#include "proto/base/mem.h"
+#include "proto/mqtt/msg.h"
+#include "proto/topic/topic.h"
+
+/* The retained messages, read straight from the store with a reader of the call's own. The store may have
+ * moved on between two pieces; each piece takes a fresh snapshot and goes on behind the last key. */
+
+enum { STEPS_MAX = 2000, DELETES_MAX = 500 };
+
+static void info(struct call *c)
+{
+    text_printf(&c->out, "Number of retained messages: %llu\n",
+                (unsigned long long)store_count(c->env->conf.store, STORE_RETAINED));
+}
+
+/* Calls fn with the topic of each message that matches the first argument, "#" without one ($ included, as
+ * an operator wants to see all). True: there is more. */
+static bool walk(struct call *c, bool (*fn)(struct call *c, struct bytes topic))
+{
+    struct listing *l = &c->listing;
+    static const uint8_t first = 0;
+    struct bytes key, record, topic, from = l->key_n ? bytes_of(l->key, l->key_n) : bytes_of(&first, 1);
+    if (store_read_begin(l->reader) != OK)
+        return false;
+    bool more = false;
+    unsigned steps = 0;
+    enum err e = store_seek(l->reader, STORE_RETAINED, from, &key, &record);
+    for (; e == OK || e == ERR_CORRUPT; e = store_next(l->reader, &key, &record)) {
+        if (l->key_n && bytes_cmp(key, bytes_of(l->key, l->key_n)) <= 0)
+            continue;
+        if (steps++ == STEPS_MAX) {
+            more = true;
+            break;
+        }
+        memcpy(l->key, key.p, key.n);
+        l->key_n = key.n;
+        if (e != OK || !msg_record_topic(record, &topic))
+            continue;
+        if ((!c->args_n || topic_match(bytes_str(c->args[0]), topic)) && !fn(c, topic)) {
+            more = true;
+            break;
+        }
+    }
+    store_read_end(l->reader);
+    return more;
+}
+
+static bool reader_open(struct call *c)
+{
+    struct topic_filter f;
+    if (c->args_n && (topic_filter_parse(bytes_str(c->args[0]), 0, &f) != TOPIC_OK || f.group.n)) {
+        call_fail(c, "Not a topic or topic filter.");
+        return false;
+    }
+    if (store_reader_new(&c->listing.reader, c->env->conf.store) != OK) {
+        call_fail(c, "The store cannot be read.");
+        return false;
+    }
+    return true;
+}
+
+/* ---- topics --------------------------------------------------------------------------------------- */
+
+static bool topic_put(struct call *c, struct bytes topic)
+{
+    text_escaped(&c->out, topic, "");
+    text_add(&c->out, "\n");
+    return true;
+}
+
+static bool topics_produce(struct call *c)
+{
+    return walk(c, topic_put);
+}
+
+static void topics(struct call *c)
+{
+    if (reader_open(c))
+        c->produce = topics_produce;
+}
+
+/* ---- clean ---------------------------------------------------------------------------------------- */
+
+/* Topics to delete, each behind its length, in the listing's buffer. */
+static bool victim_add(struct call *c, struct bytes topic)
+{
+    struct inspect_buf *b = &c->listing.buf;
+    uint32_t n = topic.n;
+    if (b->cap - b->n < sizeof n + n) {
+        b->cap = (b->cap + sizeof n + n) * 2;
+        b->p = mem_realloc(b->p, b->cap);
+    }
+    memcpy(b->p + b->n, &n, sizeof n);
+    memcpy(b->p + b->n + sizeof n, topic.p, n);
+    b->n += sizeof n + n;
+    return ++c->listing.count % DELETES_MAX != 0;
+}
+
+static void delete_call(struct shard *sh, void *arg)
+{
+    const struct inspect_buf *b = arg;
+    for (size_t at = 0; at < b->n;) {
+        uint32_t n;
+        memcpy(&n, b->p + at, sizeof n);
+        retained_delete(sh, bytes_of(b->p + at + sizeof n, n));
+        at += sizeof n + n;
+    }
+}
+
+static bool clean_produce(struct call *c)
+{
+    struct listing *l = &c->listing;
+    l->buf.n = 0;
+    bool more = walk(c, victim_add);
+    if (l->buf.n)
+        shard_ask(c->env->conf.io, 0, delete_call, &l->buf);
+    if (!more)
+        text_printf(&c->out, "Cleaned %llu retained messages\n", (unsigned long long)l->count);
+    return more;
+}
+
+static void clean(struct call *c)
+{
+    if (reader_open(c))
+        c->produce = clean_produce;
+}
+
+const struct command commands_retainer[] = {
+    {"retainer", "info", "", "Show how many retained messages there are", 0, 0, info},
+    {"retainer", "topics", "[<filter>]", "List the topics of retained messages", 0, 1, topics},
+    {"retainer", "clean", "[<topic or filter>]", "Delete retained messages: all, or those that match", 0, 1,
+     clean},
+    {0},
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_ADMIN_FIGURES_H
+#define COVEY_ADMIN_FIGURES_H
+
+/* The numbers of the whole node: sums over its shards, the I/O side and the store, under the names that ctl
+ * and $SYS show. */
+
+#include "node/core/inspect.h"
+#include "node/core/sys.h"
+#include "node/io/io.h"
+
+enum { FIGURES_STATS_MAX = 16, FIGURES_METRICS_MAX = COUNTERS + 32, FIGURES_NAME_MAX = 40 };
+
+/* Fill in the first group; the rest is kept between calls. */
+struct figures {
+    struct io *io;
+    struct writer *writer;
+    struct store *store;
+
+    uint64_t lag_ms_max; /* since the start: their sources forget them when they are read */
+    uint64_t commit_us_max;
+    struct sys_figure stats[FIGURES_STATS_MAX];
+    uint32_t stats_n;
+    struct sys_figure metrics[FIGURES_METRICS_MAX];
+    uint32_t metrics_n;
+    char fault_names[IO_FAULTS_MAX][FIGURES_NAME_MAX];
+};
+
+/* Asks every worker. The names and their order are the same each time. */
+void figures_gather(struct figures *f);
+
+/* Of the writer; commit_us_max since the start. */
+void figures_writer(struct figures *f, struct writer_stats *out);
+
+#endif

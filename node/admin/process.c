@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/process.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* "VmRSS:     1234 kB" */
+static void status_read(struct process_info *out)
+{
+    char line[256];
+    FILE *f = fopen("/proc/self/status", "re");
+    if (!f)
+        return;
+    while (fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        uint64_t v = colon ? strtoull(colon + 1, NULL, 10) : 0;
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            out->resident_bytes = v * 1024;
+        else if (strncmp(line, "VmSize:", 7) == 0)
+            out->virtual_bytes = v * 1024;
+        else if (strncmp(line, "Threads:", 8) == 0)
+            out->threads = v;
+    }
+    fclose(f);
+}
+
+static uint64_t fds_count(void)
+{
+    uint64_t n = 0;
+    struct dirent *e;
+    DIR *d = opendir("/proc/self/fd");
+    if (!d)
+        return 0;
+    while ((e = readdir(d)))
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n ? n - 1 : 0; /* without the one that was just looked through */
+}
+
+void process_info(struct process_info *out)
+{
+    struct rlimit r;
+    *out = (struct process_info){0};
+    status_read(out);
+    out->fds = fds_count();
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0)
+        out->fds_max = r.rlim_cur;
+    if (getloadavg(out->load, 3) != 3)
+        memset(out->load, 0, sizeof out->load);
+}

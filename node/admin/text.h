@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_ADMIN_TEXT_H
+#define COVEY_ADMIN_TEXT_H
+
+/* Growing text. What came from a client goes in escaped, so that a line stays a line. */
+
+#include "proto/base/bytes.h"
+
+struct text {
+    char *p; /* not terminated */
+    size_t n;
+    size_t cap;
+};
+
+void text_fini(struct text *t);
+void text_add(struct text *t, const char *s);
+void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As log_escape(), of any length; the ASCII characters in `also` become \xNN too. */
+void text_escaped(struct text *t, struct bytes b, const char *also);
+
+#endif
