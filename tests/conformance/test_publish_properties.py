@@ -147,6 +147,7 @@ class Forwarding(Case):
                         self.assertEqual(got.prop_all(SUBSCRIPTION_ID), [number] if number else [])
                         self.assertTrue(got.payload == payload, f"{len(got.payload)} other bytes")
                         self.assertEqual(got.prop(CONTENT_TYPE), "x" if c.version == V5 else None)
+        pub.publish(topic, b"", qos=1, retain=True)
 
     @statement("MQTT-3.3.2-17")
     def test_between_versions(self):
