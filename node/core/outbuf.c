@@ -111,19 +111,16 @@ void outbuf_push_payload(struct outbuf *o, struct msg *m)
 int outbuf_iov(const struct outbuf *o, struct iovec *iov, int iov_max)
 {
     int n = 0;
-    uint32_t at = o->off;
-    for (uint32_t i = 0; i < o->segs_n && n + 2 < iov_max; i++) {
+    uint32_t at = o->off, i = 0;
+    for (; i < o->segs_n && n + 2 <= iov_max; i++) {
         const struct outseg *s = &o->segs[i];
         if (s->at > at)
             iov[n++] = (struct iovec){o->buf + at, s->at - at};
         at = s->at;
         struct bytes pl = msg_payload(s->msg);
         iov[n++] = (struct iovec){(void *)(uintptr_t)(pl.p + s->off), pl.n - s->off};
-        if (i + 1 == o->segs_n)
-            break;
     }
-    bool all = o->segs_n == 0 || (n > 0 && at == o->segs[o->segs_n - 1].at);
-    if (all && o->len > at && n < iov_max)
+    if (i == o->segs_n && o->len > at && n < iov_max)
         iov[n++] = (struct iovec){o->buf + at, o->len - at};
     return n;
 }

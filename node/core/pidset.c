@@ -23,10 +23,11 @@ void pidset_free(struct pidset *s)
     free(s);
 }
 
-/* Ids are mostly consecutive, so the id itself is a good hash. */
+/* Ids are mostly consecutive: steps of the golden ratio spread them evenly, with gaps between. Side by side
+ * they would be one long run, and taking one out would mean to look at all behind it. */
 static uint32_t place_of(const struct pidset *s, uint16_t id)
 {
-    uint32_t at = id & s->mask;
+    uint32_t at = id * 2654435769u >> __builtin_clz(s->mask);
     while (s->v[at].id && s->v[at].id != id)
         at = (at + 1) & s->mask;
     return at;
