@@ -9,6 +9,7 @@ command lines. The raw MQTT client is tests/conformance/mqttlib.py.
 COVEY_BIN=mosquitto takes Debian's Mosquitto where a test allows for it: that shows whether the test is right.
 """
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -53,6 +54,14 @@ def environment(more=None):
     """The environment of a broker: names that steer the tests would be taken for misspelt configuration keys."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("COVEY_")}
     return {**plain, **(more or {})}
+
+
+_libc = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """In the child: no broker outlives a test run, however that ends."""
+    _libc.prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
 
 
 _certs = None
@@ -141,7 +150,7 @@ class Node:
         self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
-                                            env=environment(self.env))
+                                            env=environment(self.env), preexec_fn=die_with_parent)
         return self
 
     def wait_ready(self, seconds=START_SECONDS_MAX):
