@@ -10,27 +10,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_DEFAULT_S = 15, WAIT_MAX_S = 86400, SAID_TIGHT = 2 };
+enum { WAIT_DEFAULT_S = 15, WAIT_MAX_S = 86400, TYPOS_MAX = 2 };
 
 /* Words of other brokers' command lines that have no meaning here, and what to do instead. */
+#define NO_SHELL "there is no Erlang shell; \"covey ctl help\" lists what a node can be asked"
+#define NO_RELUP "install the other executable and run \"covey restart\""
+
 static const struct {
     const char *name;
     const char *instead;
 } refused[] = {
-    {"remote_console",
-     "there is no Erlang shell to attach to; \"covey ctl help\" lists what a node can be asked"},
-    {"attach", "there is no Erlang shell to attach to; \"covey ctl help\" lists what a node can be asked"},
-    {"remote", "there is no Erlang shell to attach to; \"covey ctl help\" lists what a node can be asked"},
-    {"rpc", "there is no Erlang to call; \"covey ctl help\" lists what a node can be asked"},
-    {"rpcterms", "there is no Erlang to call; \"covey ctl help\" lists what a node can be asked"},
-    {"eval", "there is no Erlang to evaluate; \"covey ctl help\" lists what a node can be asked"},
-    {"eval-ex", "there is no Erlang to evaluate; \"covey ctl help\" lists what a node can be asked"},
+    {"remote_console", NO_SHELL},
+    {"attach", NO_SHELL},
+    {"remote", NO_SHELL},
+    {"rpc", NO_SHELL},
+    {"rpcterms", NO_SHELL},
+    {"eval", NO_SHELL},
+    {"eval-ex", NO_SHELL},
     {"escript", "there is no Erlang to run scripts with"},
     {"ertspath", "there is no Erlang runtime"},
     {"root_dir", "the broker is one executable; \"covey config explain node.data_dir\" tells where data is"},
-    {"install", "install the new executable and run \"covey restart\""},
-    {"upgrade", "install the new executable and run \"covey restart\""},
-    {"downgrade", "install the old executable and run \"covey restart\""},
+    {"install", NO_RELUP},
+    {"upgrade", NO_RELUP},
+    {"downgrade", NO_RELUP},
     {"versions", "one executable is one version; \"covey version\" prints it"},
 };
 
@@ -191,7 +193,7 @@ static int unknown_command(const char *word)
     }
     fprintf(stderr, "covey: unknown command \"%s\"", log_escape(escaped, bytes_str(word)));
     for (size_t i = 0; i < cli_commands_n; i++) {
-        if (config_suggest_distance(cli_commands[i].name, word, SAID_TIGHT) <= SAID_TIGHT) {
+        if (config_suggest_distance(cli_commands[i].name, word, TYPOS_MAX) <= TYPOS_MAX) {
             fprintf(stderr, "; did you mean %s?\n", cli_commands[i].name);
             return 1;
         }

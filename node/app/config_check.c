@@ -130,7 +130,7 @@ static void mqtt_check(struct config_build *b)
     const struct config_mqtt *m = &b->conf->mqtt;
     if (m->receive_maximum > m->max_awaiting_rel)
         note(b, CONFIG_WARNING, config_build_item(b, "mqtt.receive_maximum"),
-             "is more than mqtt.max_awaiting_rel, which is the limit for QoS 2");
+             "is more than mqtt.max_awaiting_rel; the lower of the two is in force");
     if (m->server_keepalive_ms % 1000)
         note(b, CONFIG_ERROR, config_build_item(b, "mqtt.server_keepalive"), "must be whole seconds");
     if (m->keepalive_multiplier_percent < 150)

@@ -125,7 +125,9 @@ static const char *kind_text(const struct config_key *key, struct config_arena *
 const char *config_value_allowed(const struct config_key *key, struct config_arena *arena)
 {
     const char *out = kind_text(key, arena);
-    if (key->flags & CONFIG_F_INFINITY)
+    if (key->flags & CONFIG_F_ZERO_INF)
+        out = config_arena_printf(arena, "%s, or 0 or infinity for no limit", out);
+    else if (key->flags & CONFIG_F_INFINITY)
         out = config_arena_printf(arena, "%s, or infinity", out);
     if (key->flags & CONFIG_F_DISABLED)
         out = config_arena_printf(arena, "%s, or disabled", out);

@@ -2,13 +2,16 @@
 #ifndef COVEY_TESTS_APP_CONFIG_FIXTURE_H
 #define COVEY_TESTS_APP_CONFIG_FIXTURE_H
 
-/* Loads a configuration from text and compares everything that is said about it. Include it behind cmocka.h.
- */
+/* Loads a configuration from text and compares everything that is said about it. */
 
 #include "node/app/config_load.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 struct fixture {
     struct config_report report;
@@ -19,7 +22,7 @@ struct fixture {
 /* env ends with NULL; it may be NULL. The file is named covey.yaml. */
 static inline void fixture_load(struct fixture *f, const char *yaml, const char *const *env)
 {
-    static const char *const home[] = {"HOME=/home/u", NULL};
+    static const char *const home[] = {"HOME=/u", NULL};
     struct config_source source = {.file = yaml ? "/etc/x/covey.yaml" : NULL,
                                    .text = yaml,
                                    .text_n = yaml ? strlen(yaml) : 0,
@@ -62,6 +65,6 @@ static inline void fixture_says(const char *yaml, const char *const *env, const 
 
 #define SAYS(yaml, expected) fixture_says(yaml, NULL, expected, __LINE__)
 #define ENV_SAYS(expected, ...) \
-    fixture_says(NULL, (const char *const[]){"HOME=/home/u", __VA_ARGS__, NULL}, expected, __LINE__)
+    fixture_says(NULL, (const char *const[]){"HOME=/u", __VA_ARGS__, NULL}, expected, __LINE__)
 
 #endif

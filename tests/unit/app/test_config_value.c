@@ -115,6 +115,8 @@ static void durations(void **state)
     ACCEPTS("mqtt.session_expiry_interval", "1d", 86400000);
     ACCEPTS("mqtt.session_expiry_interval", "infinity", CONFIG_INFINITY);
     ACCEPTS("mqtt.server_keepalive", "disabled", 0);
+    ACCEPTS("retainer.msg_expiry_interval", "0", CONFIG_INFINITY);
+    REFUSES("retainer.msg_expiry_interval", "999ms");
     ACCEPTS("storage.sync_interval", "250", 250);
     ACCEPTS("storage.commit_interval", "500us", 500);
     ACCEPTS("storage.commit_interval", "2", 2000);
