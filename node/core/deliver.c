@@ -101,13 +101,16 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     if (!m && (!now || persistent))
         return false;
     uint64_t seq = q->next;
-    struct slot *slot = sendq_push(q, persistent ? 2u * s->inflight_max + 64 : UINT32_MAX);
+    /* What is in flight has to be in the window, however long a client that withholds one acknowledgement
+     * makes it. */
+    struct slot *slot = sendq_push(q, persistent && !now ? 2u * s->inflight_max + 64 : UINT32_MAX);
     slot->msg = m ? msg_ref(m) : NULL;
     slot->qos = how->qos & 3;
     slot->retain = how->retain;
     slot_ids_set(slot, how->ids, how->ids_n);
     if (persistent && how->qos) {
         slot->hold = p->hold;
+        slot->handoff = p->handoff;
         slot->pending = publication_wait(p);
         persist_touch_queue(s);
         if (slot->pending && (!now || p->hold))

@@ -79,7 +79,7 @@ static void handoff_forget(struct shard *sh, uint64_t number)
 void handoff_take(struct shard *sh, struct publication *p, uint64_t number)
 {
     enum topic_verdict verdict;
-    p->hold = 1;
+    p->hold = p->handoff = 1;
     const struct match *match = subs_match(&sh->subs, p->m.topic, &verdict);
     if (match)
         deliver_local(sh, p, match);
@@ -113,8 +113,11 @@ static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t 
             unsigned qos = 0;
             if (node_home_before(n, session_id(s)) != to || !is_subscribed(s, msg_topic(m), &qos))
                 continue;
-            struct publication p = {
-                .m = msg_view(m, sh->wall_ms), .msg = msg_ref(m), .origin = m->origin, .hold = 1};
+            struct publication p = {.m = msg_view(m, sh->wall_ms),
+                                    .msg = msg_ref(m),
+                                    .origin = m->origin,
+                                    .hold = 1,
+                                    .handoff = 1};
             deliver_to(sh, &p, s, qos);
             publication_fini(sh, &p);
         }

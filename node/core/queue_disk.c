@@ -117,8 +117,8 @@ static uint64_t chunk_seal(struct session *s, struct store_batch *b, uint64_t se
     return stop;
 }
 
-/* How many slots from low on have a state worth keeping. Not only what is before q->sent: that goes back to low when the
- * client comes again, while what is behind it may be released or done. */
+/* How many slots from low on have a state worth keeping. Not only what is before q->sent: that goes back to
+ * low when the client comes again, while what is behind it may be released or done. */
 static uint32_t states_count(const struct sendq *q)
 {
     uint64_t end = q->win.end;
@@ -204,7 +204,7 @@ void queue_on_store_failed(struct session *s, const struct sealed *sealed)
         struct slot *slot = sendq_find(q, i);
         if (!slot || slot->state != SLOT_READY || !slot->qos)
             continue;
-        if (slot->hold) { /* its handoff is still in the store: it comes again with the next batch */
+        if (slot->handoff) { /* its handoff is still in the store: it comes again with the next batch */
             q->sealed = i < q->sealed ? i : q->sealed;
             continue;
         }

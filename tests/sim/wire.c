@@ -13,6 +13,8 @@ void wbuf_free(struct wbuf *b)
 
 void wbuf_add(struct wbuf *b, const void *p, size_t n)
 {
+    if (n == 0)
+        return;
     if (b->n + n > b->cap) {
         b->cap = (b->n + n) * 2;
         b->p = realloc(b->p, b->cap);
@@ -23,6 +25,8 @@ void wbuf_add(struct wbuf *b, const void *p, size_t n)
 
 void wbuf_drop(struct wbuf *b, size_t n)
 {
+    if (n == 0)
+        return;
     memmove(b->p, b->p + n, b->n - n);
     b->n -= n;
 }
