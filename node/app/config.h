@@ -135,19 +135,19 @@ struct config_websocket {
 };
 
 struct config_listener {
-    enum config_listener_kind kind;
     const char *name; /* "default" */
     const char *id;   /* "tcp:default" */
+    enum config_listener_kind kind;
     bool enable;
+    bool is_loopback;     /* only this machine can reach it */
+    bool allow_anonymous; /* of a client that no authentication has checked */
+    bool nodelay;
     struct config_addr bind;
     const char *bind_text; /* "127.0.0.1:1883" */
-    bool is_loopback;      /* only this machine can reach it */
     uint64_t max_connections;
     uint64_t max_conn_rate; /* new connections a second */
     uint64_t max_packet_size;
-    bool allow_anonymous; /* of a client that no authentication has checked */
     uint64_t backlog;
-    bool nodelay;
     struct config_ssl ssl;      /* ssl and wss */
     struct config_websocket ws; /* ws and wss */
 };

@@ -56,13 +56,11 @@ char *config_arena_str(struct config_arena *a, const char *s)
 
 char *config_arena_vprintf(struct config_arena *a, const char *fmt, va_list ap)
 {
-    va_list again;
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
+    char *made = NULL;
+    int n = vasprintf(&made, fmt, ap);
     CHECK(n >= 0);
-    char *s = config_arena_alloc(a, (size_t)n + 1);
-    vsnprintf(s, (size_t)n + 1, fmt, ap);
+    char *s = config_arena_dup(a, made, (size_t)n);
+    free(made);
     return s;
 }
 

@@ -112,7 +112,7 @@ static size_t parts_count(const char *path)
 
 const char *config_suggest(const char *path, struct config_arena *arena)
 {
-    char filled[CONFIG_PATH_MAX], best[CONFIG_PATH_MAX] = "";
+    char filled[CONFIG_PATH_MAX] = "", best[CONFIG_PATH_MAX] = "";
     size_t parts = parts_count(path);
     const char *last = last_part(path);
     unsigned most = (unsigned)strlen(last) / 4;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/cpus.h"
 
-#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 uint64_t cpus_of_quota(const char *line)
 {
-    uint64_t quota, period;
-    if (sscanf(line, "%" SCNu64 " %" SCNu64, &quota, &period) != 2 || quota == 0 || period == 0)
+    char *behind;
+    uint64_t quota = strtoull(line, &behind, 10); /* 0 for "max" */
+    uint64_t period = strtoull(behind, NULL, 10);
+    if (quota == 0 || period == 0)
         return 0;
     return quota / period + (quota % period != 0);
 }
