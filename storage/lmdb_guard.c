@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <ucontext.h>
 
 /* LMDB believes its pages. One that a disk has damaged ends the process by an assertion or a wild pointer,
  * and a page that the disk cannot give back by SIGBUS. A broker shall answer with an error instead, so what
@@ -47,16 +48,18 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 {
     /* Not a fault, but sent by somebody: si_code says so. */
     bool is_fault = info->si_code > 0;
-    if (guard && is_fault && is_ours(guard->store, info->si_addr))
+    if (guard && is_fault && is_ours(guard->store, info->si_addr)) {
+        const ucontext_t *interrupted = context;
+        pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL); /* longjmp leaves it as it is here */
         longjmp(guard->back, sig == SIGBUS ? LMDB_UNREADABLE : LMDB_DAMAGED);
+    }
     pass_on(sig == SIGBUS, info, context);
 }
 
 void lmdb_guard_install(void)
 {
     for (int i = 0; i < SIGNALS; i++) {
-        struct sigaction now,
-            ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+        struct sigaction now, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigemptyset(&ours.sa_mask);
         sigaction(signals[i], NULL, &now);
         if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
@@ -64,6 +67,15 @@ void lmdb_guard_install(void)
         before[i] = now;
         sigaction(signals[i], &ours, NULL);
     }
+}
+
+void lmdb_guard_thread(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < SIGNALS; i++)
+        sigaddset(&set, signals[i]);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void lmdb_on_assert(MDB_env *env, const char *what)

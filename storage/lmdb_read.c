@@ -140,6 +140,8 @@ enum err lmdb_read_begin(struct store_reader *base)
     if (e != OK)
         return e;
     r->renewed = 0;
+    if (!r->txn)
+        lmdb_guard_thread();
     int rc = r->txn ? mdb_txn_renew(r->txn) : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r->txn);
     if (rc)
         atomic_store(&r->is_busy, false);

@@ -78,6 +78,8 @@ int lmdb_try(const struct lmdb_store *s, int (*fn)(void *ctx), void *ctx);
 /* Before the first lmdb_try(); handlers of faults that come later than this must call the ones before them.
  */
 void lmdb_guard_install(void);
+/* Unblocks these signals in the calling thread: a fault whose signal is blocked ends the process. */
+void lmdb_guard_thread(void);
 void lmdb_on_assert(MDB_env *env, const char *what);
 
 /* lmdb_file.c: the data file below LMDB. */

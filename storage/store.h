@@ -10,7 +10,9 @@
  * Readers see the last committed state as of store_read_begin() and are never blocked by the writer.
  * store_commit() is called by one thread at a time; a reader belongs to one thread.
  *
- * Every value carries a checksum: a damaged value is reported as ERR_CORRUPT and never served. */
+ * Every value carries a checksum: a damaged value is reported as ERR_CORRUPT and never served. A page that
+ * the disk cannot give back is ERR_IO: the LMDB store answers SIGBUS and SIGSEGV within its map by handlers
+ * that it installs when it is opened, and unblocks these two signals in the threads that read. */
 
 #include "proto/base/err.h"
 #include "proto/base/log.h"
@@ -51,13 +53,14 @@ void store_reader_free(struct store_reader *r); /* NULL is fine */
  * for each piece of work and do not keep it over a wait, since pages are not reused meanwhile. */
 MUST_USE enum err store_read_begin(struct store_reader *r);
 void store_read_end(struct store_reader *r);
-/* ERR_NOTFOUND, ERR_CORRUPT, ERR_IO. */
+/* ERR_NOTFOUND, ERR_CORRUPT, ERR_IO. A key of no possible length is not found. */
 MUST_USE enum err store_get(struct store_reader *r, enum store_table t, struct bytes key,
                             struct bytes *value);
 
 /* At the first record with key >= from in table t, within the open snapshot; ERR_NOTFOUND when there is none.
  * *key and *value are views until store_read_end(). One position a reader: a further seek replaces it.
- * ERR_CORRUPT leaves *key valid, so that the caller can go on with store_next(). */
+ * ERR_CORRUPT leaves *key valid, so that the caller can go on with store_next(); where the table itself is
+ * damaged, *key is empty and store_next() answers ERR_NOTFOUND. */
 MUST_USE enum err store_seek(struct store_reader *r, enum store_table t, struct bytes from, struct bytes *key,
                              struct bytes *value);
 MUST_USE enum err store_next(struct store_reader *r, struct bytes *key, struct bytes *value);

@@ -172,6 +172,8 @@ static enum err thread_start(struct writer *w)
 {
     sigset_t all, old;
     sigfillset(&all);
+    sigdelset(&all, SIGSEGV); /* faults in the store's map are answered by a handler */
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int rc = pthread_create(&w->thread, NULL, run, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -80,6 +80,22 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* Who reads the log is to see what was done by hand. */
+static void call_log(const struct call *c, const struct command *m)
+{
+    struct log_sink *log = c->env->conf.log;
+    struct text args = {0};
+    if (m->effect != COMMAND_CHANGES || !log_is_on(log, LOG_NOTICE))
+        return;
+    for (uint32_t i = 0; i < c->args_n; i++) {
+        text_add(&args, " ");
+        text_escaped(&args, bytes_str(c->args[i]), " ");
+    }
+    log_line(log, LOG_NOTICE, "ctl run command=\"%s%s%s%.*s\"", m->group, m->verb ? " " : "",
+             m->verb ? m->verb : "", (int)args.n, args.n ? args.p : "");
+    text_fini(&args);
+}
+
 static void call_run(struct call *c)
 {
     if (c->words_n == 0) {
@@ -105,6 +121,7 @@ static void call_run(struct call *c)
     }
     c->args = c->words + own;
     c->args_n = c->words_n - own;
+    call_log(c, m);
     m->run(c);
 }
 

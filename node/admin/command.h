@@ -54,6 +54,8 @@ void call_fini(struct call *c);
 /* For commands: status 1 and a line. */
 void call_fail(struct call *c, const char *line);
 
+enum command_effect { COMMAND_LOOKS, COMMAND_CHANGES /* logged */ };
+
 struct command {
     const char *group;
     const char *verb; /* NULL: none */
@@ -61,6 +63,7 @@ struct command {
     const char *help;
     uint8_t args_min;
     uint8_t args_max;
+    enum command_effect effect;
     void (*run)(struct call *c);
 };
 /* Ended by one without a group. */

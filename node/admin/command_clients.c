@@ -177,11 +177,13 @@ static void sessions_discard(struct call *c)
 }
 
 const struct command commands_clients[] = {
-    {"clients", "list", "", "List all clients, connected or with a kept session", 0, 0, clients_list},
-    {"clients", "show", "<clientid>", "Show a client", 1, 1, clients_show},
-    {"clients", "kick", "<clientid>", "End a client's connection", 1, 1, clients_kick},
-    {"sessions", "list", "", "List all sessions", 0, 0, sessions_list},
-    {"sessions", "show", "<clientid>", "Show a session", 1, 1, sessions_show},
-    {"sessions", "discard", "<clientid>", "End a session, and its connection", 1, 1, sessions_discard},
+    {"clients", "list", "", "List all clients, connected or with a kept session", 0, 0, COMMAND_LOOKS,
+     clients_list},
+    {"clients", "show", "<clientid>", "Show a client", 1, 1, COMMAND_LOOKS, clients_show},
+    {"clients", "kick", "<clientid>", "End a client's connection", 1, 1, COMMAND_CHANGES, clients_kick},
+    {"sessions", "list", "", "List all sessions", 0, 0, COMMAND_LOOKS, sessions_list},
+    {"sessions", "show", "<clientid>", "Show a session", 1, 1, COMMAND_LOOKS, sessions_show},
+    {"sessions", "discard", "<clientid>", "End a session, and its connection", 1, 1, COMMAND_CHANGES,
+     sessions_discard},
     {0},
 };

@@ -93,10 +93,13 @@ static void listeners_restart(struct call *c)
 }
 
 const struct command commands_listeners[] = {
-    {"listeners", NULL, "", "List the listeners", 0, 0, listeners_list},
-    {"listeners", "list", "", "The same", 0, 0, listeners_list},
-    {"listeners", "start", "<id>", "Start a listener, as tcp:default", 1, 1, listeners_start},
-    {"listeners", "stop", "<id>", "Stop a listener; its connections stay", 1, 1, listeners_stop},
-    {"listeners", "restart", "<id>", "Restart a listener; its connections stay", 1, 1, listeners_restart},
+    {"listeners", NULL, "", "List the listeners", 0, 0, COMMAND_LOOKS, listeners_list},
+    {"listeners", "list", "", "The same", 0, 0, COMMAND_LOOKS, listeners_list},
+    {"listeners", "start", "<id>", "Start a listener, as tcp:default", 1, 1, COMMAND_CHANGES,
+     listeners_start},
+    {"listeners", "stop", "<id>", "Stop a listener; its connections stay", 1, 1, COMMAND_CHANGES,
+     listeners_stop},
+    {"listeners", "restart", "<id>", "Restart a listener; its connections stay", 1, 1, COMMAND_CHANGES,
+     listeners_restart},
     {0},
 };

@@ -130,9 +130,9 @@ static void clean(struct call *c)
 }
 
 const struct command commands_retainer[] = {
-    {"retainer", "info", "", "Show how many retained messages there are", 0, 0, info},
-    {"retainer", "topics", "[<filter>]", "List the topics of retained messages", 0, 1, topics},
+    {"retainer", "info", "", "Show how many retained messages there are", 0, 0, COMMAND_LOOKS, info},
+    {"retainer", "topics", "[<filter>]", "List the topics of retained messages", 0, 1, COMMAND_LOOKS, topics},
     {"retainer", "clean", "[<topic or filter>]", "Delete retained messages: all, or those that match", 0, 1,
-     clean},
+     COMMAND_CHANGES, clean},
     {0},
 };

@@ -176,13 +176,16 @@ static void subs_del_one(struct call *c)
 }
 
 const struct command commands_topics[] = {
-    {"topics", "list", "", "List all topics and filters with subscribers", 0, 0, topics_list},
-    {"topics", "show", "<topic>", "Show a topic", 1, 1, topics_show},
-    {"routes", "list", "", "The same as topics list", 0, 0, topics_list},
-    {"routes", "show", "<topic>", "The same as topics show", 1, 1, topics_show},
-    {"subscriptions", "list", "", "List all subscriptions", 0, 0, subs_list_all},
-    {"subscriptions", "show", "<clientid>", "Show the subscriptions of a client", 1, 1, subs_show},
-    {"subscriptions", "add", "<clientid> <topic> <qos>", "Subscribe for a client", 3, 3, subs_add_one},
-    {"subscriptions", "del", "<clientid> <topic>", "Unsubscribe for a client", 2, 2, subs_del_one},
+    {"topics", "list", "", "List all topics and filters with subscribers", 0, 0, COMMAND_LOOKS, topics_list},
+    {"topics", "show", "<topic>", "Show a topic", 1, 1, COMMAND_LOOKS, topics_show},
+    {"routes", "list", "", "The same as topics list", 0, 0, COMMAND_LOOKS, topics_list},
+    {"routes", "show", "<topic>", "The same as topics show", 1, 1, COMMAND_LOOKS, topics_show},
+    {"subscriptions", "list", "", "List all subscriptions", 0, 0, COMMAND_LOOKS, subs_list_all},
+    {"subscriptions", "show", "<clientid>", "Show the subscriptions of a client", 1, 1, COMMAND_LOOKS,
+     subs_show},
+    {"subscriptions", "add", "<clientid> <topic> <qos>", "Subscribe for a client", 3, 3, COMMAND_CHANGES,
+     subs_add_one},
+    {"subscriptions", "del", "<clientid> <topic>", "Unsubscribe for a client", 2, 2, COMMAND_CHANGES,
+     subs_del_one},
     {0},
 };

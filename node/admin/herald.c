@@ -82,7 +82,9 @@ static bool is_due(uint64_t *at_ms, uint64_t now_ms, uint32_t interval_ms)
 {
     if (!interval_ms || now_ms < *at_ms)
         return false;
-    *at_ms = now_ms + interval_ms;
+    *at_ms += interval_ms;
+    if (*at_ms <= now_ms) /* the thread, or the machine, was held up */
+        *at_ms = now_ms + interval_ms;
     return true;
 }
 

@@ -68,10 +68,9 @@ bool on_puback(struct conn *c, const uint8_t *body, uint32_t n)
     return go_on(c);
 }
 
-/* PUBREL must not leave before the release is stored: after a crash the PUBLISH would be sent again. */
-static void pubrel_send(struct conn *c, uint16_t packet_id)
+void session_pubrel(struct session *s, uint16_t packet_id)
 {
-    struct session *s = c->session;
+    struct conn *c = s->conn;
     if (!session_is_persistent(s)) {
         conn_pubrel(c, packet_id, RC_SUCCESS);
         return;
@@ -94,7 +93,7 @@ bool on_pubrec(struct conn *c, const uint8_t *body, uint32_t n)
     if (!slot) {
         slot = slot_of(s, a.packet_id, 2, SLOT_RELEASED, &seq);
         if (a.code < RC_UNSPECIFIED_ERROR) /* [MQTT-4.3.3-4] */
-            conn_pubrel(c, a.packet_id, slot ? RC_SUCCESS : RC_PACKET_ID_NOT_FOUND);
+            slot ? session_pubrel(s, a.packet_id) : conn_pubrel(c, a.packet_id, RC_PACKET_ID_NOT_FOUND);
         return true;
     }
     if (a.code >= RC_UNSPECIFIED_ERROR) { /* [MQTT-4.4.0-2] */
@@ -105,7 +104,7 @@ bool on_pubrec(struct conn *c, const uint8_t *body, uint32_t n)
     slot->pending = NULL;
     slot->state = SLOT_RELEASED; /* [MQTT-4.3.3-6] */
     slot_clear(slot);
-    pubrel_send(c, a.packet_id);
+    session_pubrel(s, a.packet_id);
     if (waits)
         pending_release(c->shard, waits, RC_SUCCESS);
     return c->state == CONN_OPEN;
@@ -130,7 +129,10 @@ bool on_pubrel(struct conn *c, const uint8_t *body, uint32_t n)
     struct session *s = c->session;
     if (!ack_read(c, PACKET_PUBREL, body, n, &a))
         return false;
-    if (!pidset_del(s->rx2, a.packet_id)) { /* [MQTT-4.3.3-11] */
+    bool is_known = pidset_del(s->rx2, a.packet_id);
+    /* On an earlier connection it may have been known, and the store not yet have heard that it is free. */
+    bool is_open = session_is_persistent(s) && (s->state_dirty || s->is_sealed);
+    if (!is_known && !is_open) { /* [MQTT-4.3.3-11] */
         ack_send(c, PACKET_PUBCOMP, a.packet_id, RC_PACKET_ID_NOT_FOUND,
                  "No QoS 2 message waits under this Packet Identifier");
         return true;
@@ -141,7 +143,8 @@ bool on_pubrel(struct conn *c, const uint8_t *body, uint32_t n)
     }
     /* The id may be used anew once PUBCOMP is out [MQTT-4.3.3-12], so that it is free has to be stored
      * before. */
-    struct pending *p = pending_new(c, PACKET_PUBCOMP, a.packet_id, RC_SUCCESS);
+    struct pending *p =
+        pending_new(c, PACKET_PUBCOMP, a.packet_id, is_known ? RC_SUCCESS : RC_PACKET_ID_NOT_FOUND);
     persist_touch(s);
     persist_wait(c->shard, p);
     persist_hurry(c->shard);

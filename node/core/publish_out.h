@@ -24,6 +24,9 @@ struct publish_how {
 bool conn_publish(struct shard *sh, struct conn *c, struct publication *p, const struct publish_how *how);
 /* PUBREL for a QoS 2 message that the client has [MQTT-4.3.3-4]. */
 void conn_pubrel(struct conn *c, uint16_t packet_id, enum reason code);
+/* The same for a session that is online; of a persistent one it leaves when the release is stored: after a
+ * crash the PUBLISH would be sent again, and the client no longer know it. */
+void session_pubrel(struct session *s, uint16_t packet_id);
 /* A message is acknowledged, or given up: frees its slot, tells who waited. */
 void session_acked(struct session *s, uint64_t seq);
 void alias_out_free(struct alias_out *a);

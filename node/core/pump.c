@@ -62,7 +62,7 @@ static bool pass_over(struct session *s, struct slot *slot, uint64_t seq)
     if (slot->state == SLOT_RELEASED) {
         q->sent++;
         q->inflight++;
-        conn_pubrel(s->conn, sendq_packet_id(seq), RC_SUCCESS);
+        session_pubrel(s, sendq_packet_id(seq));
         return true;
     }
     return false;

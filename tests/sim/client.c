@@ -33,7 +33,8 @@ struct message {
     bool acked;
     bool resent; /* by its publisher: it may come after younger ones, and more than once with QoS 1 */
     uint64_t sent_at;
-    bool wanted[CLIENTS];  /* promised to this client once it is acked */
+    bool wanted[CLIENTS]; /* promised to this client once it is acked */
+    bool got_qos2[CLIENTS];
     uint16_t got[CLIENTS]; /* deliveries within the client's present session */
     bool got_ever[CLIENTS];
 };
@@ -154,6 +155,7 @@ static void session_reset(struct sim *s, struct client *c)
     for (uint32_t i = 1; i < s->messages_n; i++) {
         s->messages[i].wanted[me] = false;
         s->messages[i].got[me] = 0;
+        s->messages[i].got_qos2[me] = false;
     }
 }
 
@@ -373,12 +375,13 @@ static void on_message(struct sim *s, struct client *c, const struct wire_packet
         fail(s, "%s got message %u without a subscription", c->id, number);
     /* A clean session gets a QoS 2 message before the store has it; when the store refuses, it comes again.
      */
-    if (k->qos == 2 && m->got[me] && (c->persistent || !s->faulty))
+    if (k->qos == 2 && m->got_qos2[me] && (c->persistent || !s->faulty))
         fail(s, "%s got message %u twice with QoS 2", c->id, number);
     uint32_t *last = &c->last[m->publisher][m->topic][m->qos][k->qos];
     if (!m->got[me] && number < *last && !m->resent && !s->faulty)
         fail(s, "%s got message %u out of order", c->id, number);
     *last = number > *last ? number : *last;
+    m->got_qos2[me] |= k->qos == 2;
     m->got[me]++;
     m->got_ever[me] = true;
 }
