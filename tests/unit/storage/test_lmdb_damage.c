@@ -383,6 +383,46 @@ static void test_random_damage_is_never_served(void **state)
     free(f.p);
 }
 
+/* Somebody cuts the file under a running store: pages cannot be had any more, as from a broken disk. */
+static int served_from_cut_file(struct place *p)
+{
+    struct store *s;
+    struct store_reader *r;
+    struct bytes value;
+    char path[128], name[32];
+    unsigned errors = 0;
+    p->conf.log = NULL;
+    if (store_open_lmdb(&s, &p->conf) != OK || store_reader_new(&r, s) != OK || store_read_begin(r) != OK)
+        return 1;
+    place_path(p, "store", path);
+    if (truncate(path, 16384) != 0)
+        return 2;
+    for (unsigned i = 0; i < RECORDS; i++)
+        errors += store_get(r, STORE_RETAINED, key_of(name, i), &value) == ERR_IO;
+    if (errors < RECORDS / 2)
+        return 3;
+    if (put_one(s, STORE_RETAINED, key_of(name, 7), bytes_str("x")) == OK)
+        return 4;
+    store_read_end(r);
+    store_reader_free(r);
+    store_close(s);
+    return 0;
+}
+
+static void test_file_cut_under_a_running_store(void **state)
+{
+    struct place *p = *state;
+    int status;
+    fill(p);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(served_from_cut_file(p));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void as_nobody(struct place *p)
 {
     struct store *s;
@@ -430,6 +470,7 @@ int main(void)
         TEST(test_flipped_value),
         TEST(test_flipped_key),
         TEST(test_random_damage_is_never_served),
+        TEST(test_file_cut_under_a_running_store),
         TEST(test_directory_that_cannot_be_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,30 @@ static void test_batch_larger_than_the_map(void **state)
     store_close(s);
 }
 
+/* Pages that are taken and given back within one transaction are counted, but never written: the file must
+ * not look cut afterwards. */
+static void test_put_and_deleted_in_one_batch(void **state)
+{
+    struct place *p = *state;
+    struct store *s = place_open(p);
+    struct store_batch b;
+    store_batch_init(&b);
+    assert_int_equal(put(s, 1, 1000), OK);
+    for (int i = 0; i < 10; i++) {
+        char key[16];
+        memset(store_batch_reserve(&b, STORE_QUEUE, key_of(key, 2), 30 << 20), i, 30 << 20);
+        store_batch_del(&b, STORE_QUEUE, key_of(key, 2));
+        store_batch_put(&b, STORE_QUEUE, key_of(key, 3), bytes_of(&i, sizeof(i)));
+        assert_int_equal(commit_one(s, &b), OK);
+        store_batch_reset(&b);
+        store_close(s);
+        s = place_open(p);
+        assert_int_equal(store_count(s, STORE_QUEUE), 2);
+    }
+    store_batch_fini(&b);
+    store_close(s);
+}
+
 static void file_limit_set(rlim_t bytes)
 {
     struct rlimit limit;
@@ -261,6 +285,7 @@ int main(void)
         TEST(test_map_full),
         TEST(test_map_larger_at_the_next_start),
         TEST(test_batch_larger_than_the_map),
+        TEST(test_put_and_deleted_in_one_batch),
         TEST(test_file_size_limit),
         TEST(test_disk_full),
     };
