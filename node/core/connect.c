@@ -119,8 +119,10 @@ static void conn_open(struct conn *c, const struct connect *k)
         wheel_set(&c->shard->wheel, &c->timer, c->shard->now_ms + c->keep_alive_ms);
 }
 
+/* The will of this connection, in place of one whose delay was still running [MQTT-3.1.3-9]. */
 static void will_set(struct session *s, const struct connect *k)
 {
+    will_drop(s);
     if (!k->has_will)
         return;
     struct msg *m = msg_new(&k->will, s->shard->wall_ms, s->number);

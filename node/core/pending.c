@@ -123,7 +123,7 @@ static void pending_fail(struct shard *sh, struct pending *p, enum reason code)
     p->code = (uint8_t)code;
     if (p->suback && p->conn && p->conn->session)
         suback_undo(p->conn->session, p->suback, code);
-    if (p->type != PACKET_PUBREC)
+    if (p->type != PACKET_PUBREC || p->keeps_id)
         return;
     /* A QoS 2 message that was refused may come again under the same id [MQTT-4.3.3-9]. */
     struct session *s = p->conn ? p->conn->session : NULL;

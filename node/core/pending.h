@@ -20,9 +20,11 @@ struct pending {
     uint16_t packet_id;
     uint8_t type; /* enum packet_type of the acknowledgement; 0: a proxy for one on another shard */
     uint8_t code;
-    uint8_t failed;  /* a store or a destination could not do its part; code says what */
-    uint8_t counted; /* it holds one of the client's Receive Maximum */
-    uint32_t from;   /* of a proxy: the shard, and its pending */
+    uint8_t failed;   /* a store or a destination could not do its part; code says what */
+    uint8_t keeps_id; /* PUBREC for a repeat: the id stays whatever happens, so it waits until a commit
+                         succeeds */
+    uint8_t counted;  /* it holds one of the client's Receive Maximum */
+    uint32_t from;    /* of a proxy: the shard, and its pending */
     struct pending *origin;
     char *session_id;      /* of an orphaned PUBREC: whose QoS 2 id it is about; owned */
     struct suback *suback; /* of SUBACK and UNSUBACK: codes and what to undo; owned */

@@ -263,7 +263,7 @@ static enum reason reason_of(enum err e)
 /* What has no way to fail waits for a commit that succeeds. */
 static bool must_wait_on(const struct pending *p)
 {
-    return p->type == PACKET_PUBREL || p->type == PACKET_PUBCOMP || p->type == PACKET_UNSUBACK;
+    return p->keeps_id || p->type == PACKET_PUBREL || p->type == PACKET_PUBCOMP || p->type == PACKET_UNSUBACK;
 }
 
 static void sealed_finish(struct shard *sh, enum err result)

@@ -188,8 +188,10 @@ static bool publish_acked(struct conn *c, struct publication *pub, const struct 
         return true;
     }
     if (pidset_has(s->rx2, pub->packet_id)) { /* [MQTT-4.3.3-10] */
-        if (session_is_persistent(s))
+        if (session_is_persistent(s)) {
             publication_store_id(c, pub);
+            pub->pending->keeps_id = 1;
+        }
         publish_answer(c, pub, PACKET_PUBREC, RC_SUCCESS);
         return true;
     }

@@ -3,6 +3,7 @@
 
 #include "proto/base/mem.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -81,10 +82,13 @@ struct sim {
     char verdict[200];
 };
 
-static void fail(struct sim *s, const char *fmt, const char *who, unsigned number)
+__attribute__((format(printf, 2, 3))) static void fail(struct sim *s, const char *fmt, ...)
 {
+    va_list ap;
+    va_start(ap, fmt);
     if (!s->verdict[0])
-        snprintf(s->verdict, sizeof s->verdict, fmt, who, number);
+        vsnprintf(s->verdict, sizeof s->verdict, fmt, ap);
+    va_end(ap);
 }
 
 struct sim *sim_new(uint64_t seed, uint32_t shards)
@@ -159,6 +163,20 @@ static void session_reset(struct sim *s, struct client *c)
     }
 }
 
+/* Clean Start was asked for: nothing is owed to the session any more, but it may still be there until a
+ * CONNACK says it is not. */
+static void session_waive(struct sim *s, struct client *c)
+{
+    unsigned me = index_of(s, c);
+    c->must_be_present = false;
+    for (unsigned f = 0; f < FILTERS; f++) {
+        if (c->subs[f].state != SUB_NONE)
+            c->subs[f].state = SUB_ENDING;
+    }
+    for (uint32_t i = 1; i < s->messages_n; i++)
+        s->messages[i].wanted[me] = false;
+}
+
 static void publishes_forget(struct client *c)
 {
     memset(c->open, 0, sizeof c->open);
@@ -194,7 +212,7 @@ static void on_connack(struct sim *s, struct client *c, const struct wire_packet
         return;
     c->online = true;
     if (c->must_be_present && !k->session_present)
-        fail(s, "session of %s is lost after its SUBACK (%u)", c->id, 0);
+        fail(s, "session of %s is lost after its SUBACK", c->id);
     if (!k->session_present) {
         session_reset(s, c);
         publishes_forget(c);
@@ -217,18 +235,17 @@ static void client_connect(struct sim *s, struct client *c, bool clean)
     c->pipe = pipe_new(s->world, c->id);
     c->online = false;
     c->connecting = true;
-    if (clean) {
-        session_reset(s, c);
-        publishes_forget(c);
-    }
+    if (clean)
+        session_waive(s, c);
     world_trace(s->world, "%s CONNECT v%d clean=%d persistent=%d", c->id, c->version, clean, c->persistent);
     wire_connect(&c->pipe->up, &k);
 }
 
 static void client_gone(struct sim *s, struct client *c)
 {
+    bool was_online = c->online;
     c->online = c->connecting = false;
-    if (!c->persistent) {
+    if (!c->persistent && was_online) {
         session_reset(s, c);
         publishes_forget(c);
     }
@@ -482,7 +499,7 @@ void sim_drain(struct sim *s)
         quiet = is_settled(s) ? quiet + 1 : 0;
     }
     if (quiet < 50)
-        fail(s, "it never comes to rest%s (%u)", "", 0);
+        fail(s, "it never comes to rest");
     for (uint32_t n = 1; n < s->messages_n; n++) {
         const struct message *m = &s->messages[n];
         for (unsigned i = 0; i < CLIENTS; i++) {
