@@ -3,7 +3,7 @@
 command lines. The raw MQTT client is tests/conformance/mqttlib.py.
 
     node = Node({"mqtt.max_mqueue_len": 0})      # configured and started; tls=True adds 8883's and 8084's kind
-    node.cli("ping")                             # `covey ping --config ...`, a CompletedProcess with text
+    node.cli("ping")                             # `covey --config ... ping`, a CompletedProcess with text
     node.kill(); node.start()                    # kill -9, and the same data again
 
 COVEY_BIN=mosquitto takes Debian's Mosquitto where a test allows for it: that shows whether the test is right.
@@ -200,8 +200,8 @@ class Node:
     # ------------------------------------------------------------ talking to it
 
     def cli(self, *words, timeout=30, env=None):
-        """`covey WORDS --config FILE`"""
-        return covey(*words, "--config", self.conf, timeout=timeout, env={**self.env, **(env or {})})
+        """`covey --config FILE WORDS`"""
+        return covey("--config", self.conf, *words, timeout=timeout, env={**self.env, **(env or {})})
 
     def client(self, version=wire.V5, **options):
         """A raw connection: tls=True, ws=True, or both."""
