@@ -156,8 +156,10 @@ void pending_release(struct shard *sh, struct pending *p, enum reason code)
 
 void pending_drop(struct pending *p)
 {
-    if (p && --p->refs == 0)
-        pending_free(p);
+    if (!p || --p->refs > 0)
+        return;
+    pending_drop(p->origin);
+    pending_free(p);
 }
 
 void ack_send(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code, const char *text)

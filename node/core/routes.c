@@ -1,43 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/core/routes.h"
+#include "node/core/routes_i.h"
 
-#include "node/core/ptrtab.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
 #include "proto/base/mem.h"
 #include "proto/topic/topic.h"
 
 #include <stdlib.h>
-
-enum { EXACT_VERSIONS = 1024 };
-
-/* A node of the trie of filters with wildcards: one level. A '#' or '+' child hangs on a pointer, all others
- * are edges in the hash table, keyed by parent and level. */
-struct tnode {
-    struct route *end;  /* atomic: the filter that ends here */
-    struct route *hash; /* atomic: the filter that goes on with '#' */
-    struct tnode *plus; /* atomic */
-    struct tnode *parent;
-    uint32_t children; /* edges, plus, end and hash: what keeps the node alive */
-    uint32_t edge_hash;
-    uint32_t level_n;
-    char level[];
-};
-
-struct routes {
-    struct ptrtab exact; /* of struct route */
-    struct ptrtab edges; /* of struct tnode */
-    struct tnode *root;
-    void (*defer_free)(void *p);
-    uint64_t seed;
-    uint32_t shards;
-    uint64_t count;
-    uint32_t *ids_free;
-    uint32_t ids_free_n, ids_free_cap, id_next;
-    uint32_t lock;
-    uint64_t wild_version;
-    uint32_t exact_versions[EXACT_VERSIONS];
-};
 
 /* ---- versions and lock ---------------------------------------------------------------------------- */
 
@@ -86,24 +55,6 @@ static struct tnode *tnode_new(struct tnode *parent, struct bytes level, uint32_
     return n;
 }
 
-static uint32_t edge_hash(const struct routes *t, const struct tnode *parent, uint64_t level_hash)
-{
-    return (uint32_t)hash_u64((uint64_t)(uintptr_t)parent ^ level_hash, t->seed);
-}
-
-static struct tnode *edge_find(const struct routes *t, const struct tnode *parent, struct bytes level,
-                               uint32_t h)
-{
-    struct ptrslots *s = ptrtab_slots(&t->edges);
-    uint32_t at = 0;
-    struct tnode *n;
-    while ((n = ptrslots_probe(s, h, &at))) {
-        if (n->parent == parent && n->level_n == level.n && memcmp(n->level, level.p, level.n) == 0)
-            return n;
-    }
-    return NULL;
-}
-
 static bool level_is(struct bytes level, char c)
 {
     return level.n == 1 && level.p[0] == (uint8_t)c;
@@ -121,7 +72,7 @@ static struct tnode *child_get(struct routes *t, struct tnode *parent, struct by
         return parent->plus;
     }
     uint32_t h = edge_hash(t, parent, hash_bytes(level.p, level.n, t->seed));
-    n = edge_find(t, parent, level, h);
+    n = routes_edge_find(t, parent, level, h);
     if (!n) {
         n = tnode_new(parent, level, h);
         ptrtab_add(&t->edges, n);
@@ -158,7 +109,7 @@ static struct route **wild_slot_find(struct routes *t, struct bytes filter)
         if (level_is(level, '+'))
             n = n->plus;
         else
-            n = edge_find(t, n, level, edge_hash(t, n, hash_bytes(level.p, level.n, t->seed)));
+            n = routes_edge_find(t, n, level, edge_hash(t, n, hash_bytes(level.p, level.n, t->seed)));
     }
     return n ? &n->end : NULL;
 }
@@ -185,22 +136,10 @@ static bool has_wildcard(struct bytes f)
     return f.n && (memchr(f.p, '+', f.n) || memchr(f.p, '#', f.n));
 }
 
-static struct route *exact_find(const struct routes *t, struct bytes topic, uint32_t h)
-{
-    struct ptrslots *s = ptrtab_slots(&t->exact);
-    uint32_t at = 0;
-    struct route *r;
-    while ((r = ptrslots_probe(s, h, &at))) {
-        if (r->filter_n == topic.n && memcmp(r->text, topic.p, topic.n) == 0)
-            return r;
-    }
-    return NULL;
-}
-
 static struct route *plain_find(struct routes *t, struct bytes filter)
 {
     if (!has_wildcard(filter))
-        return exact_find(t, filter, (uint32_t)routes_hash(t, filter));
+        return routes_exact_find(t, filter, (uint32_t)routes_hash(t, filter));
     struct route **slot = wild_slot_find(t, filter);
     return slot ? *slot : NULL;
 }
@@ -332,83 +271,6 @@ void routes_del(struct routes *t, struct route *r, uint32_t shard)
         return;
     }
     version_bump(t, plain);
-}
-
-/* ---- matching ------------------------------------------------------------------------------------- */
-
-static void list_add(struct route_list *l, struct route *r)
-{
-    if (l->n == l->cap) {
-        l->cap = l->cap ? l->cap * 2 : 16;
-        l->v = mem_realloc(l->v, sizeof(struct route *) * l->cap);
-    }
-    l->v[l->n++] = r;
-}
-
-void route_list_fini(struct route_list *l)
-{
-    free(l->v);
-    free(l->front[0]);
-    free(l->front[1]);
-    *l = (struct route_list){0};
-}
-
-static void front_add(struct route_list *l, unsigned which, uint32_t at, struct tnode *n)
-{
-    if (at == l->front_cap[which]) {
-        l->front_cap[which] = at ? at * 2 : 16;
-        l->front[which] = mem_realloc(l->front[which], sizeof(struct tnode *) * l->front_cap[which]);
-    }
-    l->front[which][at] = n;
-}
-
-static void add_slot(struct route_list *out, struct route *const *slot)
-{
-    struct route *r = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-    if (r)
-        list_add(out, r);
-}
-
-/* Level by level, with the set of nodes that match so far. */
-static void wild_match(const struct routes *t, struct bytes topic, struct route_list *out)
-{
-    uint32_t n = 1, at = 0;
-    unsigned cur = 0;
-    struct bytes level;
-    front_add(out, 0, 0, t->root);
-    while (n && topic_level_next(topic, &at, &level)) {
-        bool root_guard = level.p == topic.p && topic.n && topic.p[0] == '$'; /* [MQTT-4.7.2-1] */
-        uint64_t lh = hash_bytes(level.p, level.n, t->seed);
-        uint32_t m = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            struct tnode *node = out->front[cur][i];
-            struct tnode *plus = __atomic_load_n(&node->plus, __ATOMIC_ACQUIRE);
-            if (!root_guard) {
-                add_slot(out, &node->hash);
-                if (plus)
-                    front_add(out, !cur, m++, plus);
-            }
-            struct tnode *next = edge_find(t, node, level, edge_hash(t, node, lh));
-            if (next)
-                front_add(out, !cur, m++, next);
-        }
-        n = m;
-        cur = !cur;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        add_slot(out, &out->front[cur][i]->end);
-        add_slot(out, &out->front[cur][i]->hash); /* `a/#` matches `a` */
-    }
-}
-
-void routes_match(const struct routes *t, struct bytes topic, uint64_t topic_hash, struct route_list *out)
-{
-    out->n = 0;
-    struct route *r = exact_find(t, topic, (uint32_t)topic_hash);
-    if (r)
-        list_add(out, r);
-    if (__atomic_load_n(&t->root->children, __ATOMIC_RELAXED))
-        wild_match(t, topic, out);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------ */

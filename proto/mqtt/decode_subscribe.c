@@ -49,7 +49,7 @@ static bool filter_take(struct cursor *c, struct subscribe *s, struct bytes *fil
     return true;
 }
 
-/* Before 5.0: [MQTT-3.8.3-4 of 3.1.1]. */
+/* Before 5.0, section 3.8.3 of 3.1.1. */
 static bool options_check(uint8_t options, enum mqtt_version v, struct bytes filter, struct fault *f)
 {
     uint8_t reserved = v == MQTT_V5 ? OPTION_RESERVED : (uint8_t)~OPTION_QOS;

@@ -2,7 +2,7 @@
 #include "proto/record/record.h"
 
 #include "proto/base/mem.h"
-#include "record.pb-c.h"
+#include "proto/record/record.pb-c.h"
 
 #include <stdlib.h>
 

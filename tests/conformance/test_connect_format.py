@@ -24,7 +24,7 @@ class FirstPacket(Case):
             "PUBLISH QoS 2": publish(topic, b"x", 2, 1, version=v), "PUBACK": ack(PUBACK, 1), "PUBREC": ack(PUBREC, 1),
             "PUBREL": ack(PUBREL, 1), "PUBCOMP": ack(PUBCOMP, 1), "SUBSCRIBE": subscribe(1, [(topic, 0)], version=v),
             "UNSUBSCRIBE": unsubscribe(1, [topic], version=v), "PINGREQ": pingreq(), "DISCONNECT": disconnect(),
-            "AUTH": auth(0x18, [(AUTH_METHOD, "x")]), "CONNACK": b"\x20\x02\0\0", "type 0": b"\0\0", 
+            "AUTH": auth(0x18, [(AUTH_METHOD, "x")]), "CONNACK": b"\x20\x02\0\0", "type 0": b"\0\0",
             "HTTP": b"GET / HTTP/1.1\r\n\r\n",
         }.items():
             with self.subTest(name):

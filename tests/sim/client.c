@@ -37,7 +37,6 @@ struct message {
     bool wanted[CLIENTS]; /* promised to this client once it is acked */
     bool got_qos2[CLIENTS];
     uint16_t got[CLIENTS]; /* deliveries within the client's present session */
-    bool got_ever[CLIENTS];
 };
 
 /* A subscription as the client knows it. */
@@ -60,7 +59,7 @@ struct client {
     int version;
     bool returns;    /* asks for its session when it comes again */
     bool persistent; /* its session outlives the present connection */
-    bool online, connecting, must_be_present;
+    bool online, must_be_present;
     struct pipe_end *pipe;
     struct sub subs[FILTERS];
     struct open_publish open[OPEN_MAX];
@@ -207,7 +206,6 @@ static void resend(struct sim *s, struct client *c)
 static void on_connack(struct sim *s, struct client *c, const struct wire_packet *k)
 {
     world_trace(s->world, "%s CONNACK code=%u present=%d", c->id, k->code, k->session_present);
-    c->connecting = false;
     if (k->code)
         return;
     c->online = true;
@@ -234,7 +232,6 @@ static void client_connect(struct sim *s, struct client *c, bool clean)
         pipe_free(c->pipe);
     c->pipe = pipe_new(s->world, c->id);
     c->online = false;
-    c->connecting = true;
     if (clean)
         session_waive(s, c);
     world_trace(s->world, "%s CONNECT v%d clean=%d persistent=%d", c->id, c->version, clean, c->persistent);
@@ -244,7 +241,7 @@ static void client_connect(struct sim *s, struct client *c, bool clean)
 static void client_gone(struct sim *s, struct client *c)
 {
     bool was_online = c->online;
-    c->online = c->connecting = false;
+    c->online = false;
     if (!c->persistent && was_online) {
         session_reset(s, c);
         publishes_forget(c);
@@ -308,17 +305,11 @@ static void do_subscribe(struct sim *s, struct client *c)
 
 /* ---- what it gets --------------------------------------------------------------------------------- */
 
-static void open_remove(struct client *c, uint32_t i)
-{
-    memmove(&c->open[i], &c->open[i + 1], sizeof c->open[0] * (c->open_n - i - 1));
-    c->open_n--;
-}
-
 static void on_ack(struct sim *s, struct client *c, const struct wire_packet *k)
 {
     uint32_t i = 0;
-    while (i < c->open_n && c->open[i].id != k->id)
-        i++;
+    for (; i < c->open_n && c->open[i].id != k->id; i++)
+        ;
     if (i == c->open_n) {
         fail(s, "%s got an acknowledgement for an id that is not open (%u)", c->id, k->id);
         return;
@@ -338,7 +329,7 @@ static void on_ack(struct sim *s, struct client *c, const struct wire_packet *k)
         s->acked++;
     }
     world_trace(s->world, "%s type %u for %u code=0x%02x", c->id, k->type, o->message, k->code);
-    open_remove(c, i);
+    memmove(o, o + 1, sizeof *o * (--c->open_n - i));
 }
 
 static void on_suback(struct sim *s, struct client *c, const struct wire_packet *k)
@@ -400,7 +391,6 @@ static void on_message(struct sim *s, struct client *c, const struct wire_packet
     *last = number > *last ? number : *last;
     m->got_qos2[me] |= k->qos == 2;
     m->got[me]++;
-    m->got_ever[me] = true;
 }
 
 static void client_read(struct sim *s, struct client *c)
