@@ -167,6 +167,11 @@ class Node:
     def start(self):
         return self.spawn().wait_ready()
 
+    def wait_ctl(self):
+        """The control socket opens a moment after the listeners; `covey start` waits for it, start() does not."""
+        until(lambda: self.cli("ping").returncode == 0, START_SECONDS_MAX, "covey ping")
+        return self
+
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
