@@ -108,6 +108,27 @@ static void finds_among_equal_hashes(void **state)
     run(3, 0x1f);
 }
 
+/* As many come as go: deleted slots never fill the table, so that every probe ends. */
+static void deleted_slots_are_cleared(void **state)
+{
+    (void)state;
+    struct element v[16];
+    struct ptrtab t;
+    ptrtab_init(&t, offsetof(struct element, hash), NULL);
+    for (uint32_t i = 0; i < 5000; i++) {
+        struct element *e = &v[i % 16];
+        if (i >= 8)
+            ptrtab_del(&t, &v[(i - 8) % 16]);
+        *e = (struct element){.key = i, .hash = i * 2654435761u};
+        ptrtab_add(&t, e);
+        assert_true(t.slots->used <= t.slots->mask);
+        assert_true(t.slots->mask < 64);
+        assert_ptr_equal(find(ptrtab_slots(&t), i, e->hash), e);
+        assert_null(find(ptrtab_slots(&t), i + 1, e->hash + 1));
+    }
+    ptrtab_fini(&t);
+}
+
 /* A reader that took the slots before a change can end its walk in them. */
 static void an_old_table_stays_readable(void **state)
 {
@@ -137,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_as_an_array_does),
         cmocka_unit_test(finds_among_equal_hashes),
+        cmocka_unit_test(deleted_slots_are_cleared),
         cmocka_unit_test(an_old_table_stays_readable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,13 +290,30 @@ static void readers_keep_what_they_hold(void **state)
     freed_release();
 }
 
+/* The nodes of a filter's levels go with it, but for those that others need. */
+static void nodes_go_with_their_filters(void **state)
+{
+    (void)state;
+    struct routes *t = routes_new(9, 1, free_later);
+    struct bytes none = bytes_of(NULL, 0);
+    struct route *longer = routes_add(t, bytes_str("a/+/c/d/#"), none, 0);
+    struct route *shorter = routes_add(t, bytes_str("a/+/#"), none, 0);
+    freed_release();
+    routes_del(t, longer, 0);
+    assert_int_equal(freed_n, 1 + 2); /* the route, c and d */
+    freed_release();
+    routes_del(t, shorter, 0);
+    assert_int_equal(freed_n, 1 + 2); /* the route, + and a */
+    routes_free(t);
+    freed_release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_as_a_list_does),
-        cmocka_unit_test(empties),
-        cmocka_unit_test(unrelated_versions_stay),
-        cmocka_unit_test(readers_keep_what_they_hold),
+        cmocka_unit_test(matches_as_a_list_does),      cmocka_unit_test(empties),
+        cmocka_unit_test(unrelated_versions_stay),     cmocka_unit_test(readers_keep_what_they_hold),
+        cmocka_unit_test(nodes_go_with_their_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
