@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,8 @@ import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Where the report of a dying broker begins: of a sanitizer, or of a broken assumption.
+FAULT = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:|CHECK failed|[Aa]ssertion")
 PORTS = os.environ.get("COVEY_TEST_PORTS", "19300-19399")
 MOSQUITTO = "/usr/sbin/mosquitto"
 
@@ -220,6 +223,19 @@ class Broker:
     def log_size(self):
         return os.path.getsize(self.log_path)
 
+    def complaint(self):
+        """Stops it softly; what was wrong with its life and its end, as text, or None. A sanitizer's report, a broken
+        assumption or an exit status other than 0 are wrong even when every test has passed."""
+        lived = self.is_alive()
+        status = self.stop()
+        lines = self.log().splitlines()
+        fault = next((n for n, line in enumerate(lines) if FAULT.search(line)), None)
+        if fault is not None:
+            return "\n".join(["the broker reported a fault:"] + lines[max(0, fault - 5):fault + 40])
+        if lived and status != 0 and not is_mosquitto():
+            return "\n".join([f"the broker ended with status {status}:"] + lines[-10:])
+        return None
+
     def remove(self):
         """Stop it and delete its files."""
         self.stop()
@@ -230,6 +246,12 @@ class Broker:
 
 
 _shared = {}
+
+
+def complaints():
+    """Stops the brokers of this process that tests have shared; what was wrong with them."""
+    return [text for text in (each.complaint() for each in _shared.values()) if text]
+
 
 
 def shared(settings):

@@ -13,7 +13,6 @@
 """
 import functools
 import os
-import re
 import signal
 import sys
 import time
@@ -31,9 +30,6 @@ def read_statements():
         rows = [line.rstrip("\n").split("\t") for line in file if line.strip()]
     return [tuple(row) for row in rows[1:]]
 
-
-# Where the report of a dying broker begins: of a sanitizer, or of a broken assumption.
-FAULT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|CHECK failed|[Aa]ssertion")
 
 _KNOWN = {row[0] for row in read_statements()}
 
@@ -84,6 +80,7 @@ class Case(unittest.TestCase):
         """A broker for this test alone."""
         own = broker.Broker(settings)
         self.addCleanup(own.remove)
+        self.addCleanup(lambda: self.assertIsNone(own.complaint()))
         return own
 
     def raw(self, version=mqttlib.V5, ws=False, on=None, **ws_options):
@@ -126,7 +123,7 @@ class Result(unittest.TextTestResult):
         self.bad.add(test.id())
         if hasattr(test, "log_mark"):
             lines = test.broker.log(test.log_mark).splitlines()
-            fault = next((n for n, line in enumerate(lines) if FAULT.search(line)), None)
+            fault = next((n for n, line in enumerate(lines) if broker.FAULT.search(line)), None)
             tail = lines[-30:] if fault is None else lines[max(0, fault - 10):fault + 40]
             test.log_mark = test.broker.log_size()
             if tail:
@@ -175,11 +172,15 @@ def main(module, name=None):
         result.printErrors()
         print("interrupted: over the time budget")
         result.bad.add("interrupted")
+    for text in broker.complaints():
+        print(f"FAIL: a broker of {module}\n{text}")
+        result.bad.add(f"broker of {module}")
     for ident, seconds in sorted(result.times.items(), key=lambda item: -item[1])[:3]:
         if seconds > 3:
             print(f"slow: {ident} {seconds:.1f} s")
     failed, skipped = len(result.bad), len(result.skipped)
-    print(f"RESULT {max(0, result.testsRun - failed - skipped)} {failed} {skipped}")
+    passed = result.testsRun - skipped - sum(1 for ident in result.times if ident in result.bad)
+    print(f"RESULT {max(0, passed)} {failed} {skipped}")
     return 1 if failed else 0
 
 
