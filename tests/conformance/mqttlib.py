@@ -103,7 +103,7 @@ class Client:
         self.buffer += data
         while (found := wire.split(self.buffer)) is not None:
             first, body, raw, self.buffer = found
-            if any(p.type == DISCONNECT for p in self.seen):
+            if self.seen and self.seen[-1].type == DISCONNECT:
                 raise WireError("packet after DISCONNECT [MQTT-3.14.4-1]")
             pkt = wire.parse(first, body, raw, self.version)
             self.seen.append(pkt)
