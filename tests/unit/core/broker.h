@@ -5,6 +5,13 @@
 /* A node of one shard over a store in memory, and clients that speak to it by bytes. Commits, faults, time
  * and the loss of power happen when a test says so. */
 
+/* cmocka.h needs these before it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "node/core/inspect.h"
 #include "node/core/node.h"
 #include "storage/mem.h"
