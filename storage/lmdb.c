@@ -78,7 +78,10 @@ static enum err file_open(struct lmdb_store *s)
 {
     struct lmdb_file_info info;
     const char *why;
-    enum err e = lmdb_file_check(s->path, &info, &why);
+    enum err e = lmdb_checkpoint_restore(s);
+    if (e != OK)
+        return open_failed(s, e, mdb_strerror(s->rc));
+    e = lmdb_file_check(s->path, &info, &why);
     if (e == ERR_NOTFOUND) {
         e = lmdb_env_create(s);
         if (e != OK)
@@ -99,7 +102,7 @@ static void lmdb_close(struct store *base)
     /* A transaction that met damage can be neither ended nor left behind by closing: its lock lies in the
      * map. The process is at its end; the environment goes with it. */
     if (s->env && !s->is_damaged) {
-        if (!is_down && lmdb_sync_now(base) != OK)
+        if (!is_down && (lmdb_sync_now(base) != OK || lmdb_checkpoint_drop(s) != OK))
             LOG(s->log, LOG_ERROR, "storage sync_failed at=close");
         lmdb_env_down(s);
     }
@@ -110,6 +113,7 @@ static void lmdb_close(struct store *base)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->write_lock);
     pthread_mutex_destroy(&s->readers_lock);
+    free(s->checkpoint);
     free(s->path);
     free(s->dir);
     free(s);
@@ -124,6 +128,7 @@ enum err store_open_lmdb(struct store **out, const struct store_conf *conf)
     s->map_bytes_max = conf->map_bytes_max;
     s->dir = mem_dup(conf->dir, strlen(conf->dir));
     s->path = path_in(conf->dir, "store");
+    s->checkpoint = path_in(conf->dir, "checkpoint");
     s->lock_fd = -1;
     s->recover_interval_us = RECOVER_INTERVAL_US;
     pthread_mutex_init(&s->write_lock, NULL);

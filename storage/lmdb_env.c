@@ -126,14 +126,14 @@ static enum err file_fill(struct lmdb_store *s, const char *path)
     return lmdb_fail(s, rc);
 }
 
-static enum err dir_sync(const char *dir)
+enum err lmdb_dir_sync(struct lmdb_store *s)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return ERR_IO;
-    enum err e = fsync(fd) < 0 ? ERR_IO : OK;
+        return lmdb_fail(s, errno);
+    int rc = fsync(fd) < 0 ? errno : 0;
     close(fd);
-    return e;
+    return lmdb_fail(s, rc);
 }
 
 /* A store comes into being whole, by a rename: one that was interrupted leaves only a .new to be removed. */
@@ -147,7 +147,7 @@ enum err lmdb_env_create(struct lmdb_store *s)
     if (e == OK && rename(path, s->path) < 0)
         e = lmdb_fail(s, errno);
     if (e == OK)
-        e = dir_sync(s->dir);
+        e = lmdb_dir_sync(s);
     else
         unlink(path);
     free(lock);
@@ -211,6 +211,17 @@ static enum err tables_load(struct lmdb_store *s)
     return lmdb_fail(s, mdb_txn_commit(l.txn));
 }
 
+/* What was read so far may be in the page cache only, left by a process that was killed. Before anything of
+ * it is written over, it is brought to the disk. */
+static enum err durable_begin(struct lmdb_store *s)
+{
+    if (s->sync == STORE_SYNC_INTERVAL)
+        return lmdb_checkpoint(s);
+    bool is_needed = s->sync == STORE_SYNC_ALWAYS || access(s->checkpoint, F_OK) == 0;
+    int rc = is_needed ? mdb_env_sync(s->env, 1) : MDB_SUCCESS;
+    return rc ? lmdb_fail(s, rc) : lmdb_checkpoint_drop(s);
+}
+
 enum err lmdb_env_up(struct lmdb_store *s)
 {
     int rc = env_open(s, s->path, s->sync == STORE_SYNC_ALWAYS ? 0 : MDB_NOSYNC);
@@ -227,20 +238,22 @@ enum err lmdb_env_up(struct lmdb_store *s)
     atomic_store(&s->file_bytes, 0);
     s->alloc_bytes = 0;
     lmdb_room_make(s, 0);
-    /* What is read from here on may be in the page cache only, left by a process that was killed. */
-    rc = s->sync == STORE_SYNC_ALWAYS ? mdb_env_sync(s->env, 1) : MDB_SUCCESS;
-    enum err e = rc ? lmdb_fail(s, rc) : tables_load(s);
+    enum err e = tables_load(s);
     if (e == OK) {
         mdb_env_info(s->env, &info);
         s->txnid = info.me_last_txnid;
-    } else {
-        lmdb_env_down(s);
+        e = durable_begin(s);
     }
+    if (e != OK)
+        lmdb_env_down(s);
     return e;
 }
 
 void lmdb_env_down(struct lmdb_store *s)
 {
+    if (s->pin)
+        mdb_txn_abort(s->pin);
+    s->pin = NULL;
     mdb_env_close(s->env);
     s->env = NULL;
 }

@@ -1,50 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/lmdb_store.h"
 
+#include "storage/lmdb_format.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* LMDB's own file layout, data version 1, as far as it is needed to tell a whole file from a cut or foreign
- * one before LMDB maps it: a page past the end of the file is a SIGBUS and a page size of 0 a SIGFPE. */
-enum { META_MAGIC = (int)0xBEEFC0DE, META_VERSION = 1, PAGE_META = 0x08, METAS = 2, DEPTH_MAX = 32 };
-enum { PAGE_BYTES_MIN = 512, PAGE_BYTES_MAX = 65536 };
-
-struct page_head {
-    size_t pgno;
-    uint16_t pad;
-    uint16_t flags;
-    uint32_t pages;
-};
-
-struct db_head {
-    uint32_t pad; /* the page size, in the first of a meta page */
-    uint16_t flags;
-    uint16_t depth;
-    size_t branch_pages;
-    size_t leaf_pages;
-    size_t overflow_pages;
-    size_t entries;
-    size_t root;
-};
-
-struct meta {
-    uint32_t magic;
-    uint32_t version;
-    size_t address;
-    size_t map_bytes;
-    struct db_head dbs[2];
-    size_t last_pgno;
-    size_t txnid;
-};
-
-struct meta_page {
-    struct page_head head;
-    struct meta meta;
-};
 
 static ssize_t pread_all(int fd, void *buf, size_t n, off_t at)
 {
@@ -72,39 +36,40 @@ static enum err pwrite_all(int fd, const void *buf, size_t n, off_t at)
 }
 
 /* Why the page cannot be meta page number slot, or NULL. */
-static const char *slot_fault(const struct meta_page *p, unsigned slot)
+static const char *slot_fault(const struct lmdb_meta_page *p, unsigned slot)
 {
     size_t page_bytes = p->meta.dbs[0].pad;
-    if (!(p->head.flags & PAGE_META) || p->meta.magic != (uint32_t)META_MAGIC)
+    if (!(p->head.flags & LMDB_PAGE_META) || p->meta.magic != (uint32_t)LMDB_META_MAGIC)
         return "not a store";
-    if (p->meta.version != META_VERSION)
+    if (p->meta.version != LMDB_META_VERSION)
         return "unknown LMDB format";
-    if (page_bytes < PAGE_BYTES_MIN || page_bytes > PAGE_BYTES_MAX || (page_bytes & (page_bytes - 1)) != 0)
+    if (page_bytes < LMDB_PAGE_BYTES_MIN || page_bytes > LMDB_PAGE_BYTES_MAX ||
+        (page_bytes & (page_bytes - 1)) != 0)
         return "impossible page size";
-    if (p->head.pgno != slot || (p->meta.txnid != 0 && p->meta.txnid % METAS != slot))
+    if (p->head.pgno != slot || (p->meta.txnid != 0 && p->meta.txnid % LMDB_METAS != slot))
         return "meta page in the wrong place";
     return NULL;
 }
 
 /* Why this cannot be the meta page in force, or NULL. The other one need not make sense: when a commit fails
  * at its meta page, LMDB leaves there the new roots with the old numbers. */
-static const char *meta_fault(const struct meta *m)
+static const char *meta_fault(const struct lmdb_meta *m)
 {
-    if (m->last_pgno < METAS - 1 || m->last_pgno > SIZE_MAX / m->dbs[0].pad - 1)
+    if (m->last_pgno < LMDB_METAS - 1 || m->last_pgno > SIZE_MAX / m->dbs[0].pad - 1)
         return "impossible number of pages";
     for (unsigned i = 0; i < 2; i++) {
-        const struct db_head *db = &m->dbs[i];
+        const struct lmdb_db_head *db = &m->dbs[i];
         bool is_empty = db->root == SIZE_MAX;
-        if ((!is_empty && (db->root < METAS || db->root > m->last_pgno)) || db->depth > DEPTH_MAX)
+        if ((!is_empty && (db->root < LMDB_METAS || db->root > m->last_pgno)) || db->depth > LMDB_DEPTH_MAX)
             return "impossible root page";
     }
     return NULL;
 }
 
-static enum err metas_read(int fd, struct meta_page pages[METAS], const char **why)
+static enum err metas_read(int fd, struct lmdb_meta_page pages[LMDB_METAS], const char **why)
 {
     off_t at = 0;
-    for (unsigned i = 0; i < METAS; i++) {
+    for (unsigned i = 0; i < LMDB_METAS; i++) {
         ssize_t got = pread_all(fd, &pages[i], sizeof(pages[i]), at);
         if (got < 0) {
             *why = "cannot be read";
@@ -130,7 +95,7 @@ enum err lmdb_file_check(const char *path, struct lmdb_file_info *info, const ch
     if (fd < 0)
         return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
     struct stat st;
-    struct meta_page pages[METAS];
+    struct lmdb_meta_page pages[LMDB_METAS];
     enum err e = fstat(fd, &st) < 0 ? ERR_IO : OK;
     if (e == OK && !S_ISREG(st.st_mode)) {
         *why = "not a file";
@@ -141,7 +106,7 @@ enum err lmdb_file_check(const char *path, struct lmdb_file_info *info, const ch
     close(fd);
     if (e != OK)
         return e;
-    const struct meta *m = &pages[pages[0].meta.txnid < pages[1].meta.txnid].meta;
+    const struct lmdb_meta *m = &pages[pages[0].meta.txnid < pages[1].meta.txnid].meta;
     *why = meta_fault(m);
     if (*why)
         return ERR_CORRUPT;
@@ -156,18 +121,26 @@ enum err lmdb_file_check(const char *path, struct lmdb_file_info *info, const ch
     return OK;
 }
 
-/* The other slot becomes a second copy of the good meta page, numbered one lower. */
-static enum err slot_overwrite(int fd, size_t page_bytes, size_t txnid)
+enum err lmdb_file_meta_get(int fd, size_t page_bytes, size_t txnid, struct lmdb_meta_page *page)
 {
-    struct meta_page page;
-    unsigned good = txnid % METAS, bad = good ^ 1;
-    if (pread_all(fd, &page, sizeof(page), (off_t)(good * page_bytes)) != (ssize_t)sizeof(page))
+    unsigned slot = txnid % LMDB_METAS;
+    if (pread_all(fd, page, sizeof(*page), (off_t)(slot * page_bytes)) != (ssize_t)sizeof(*page))
         return ERR_IO;
-    if (slot_fault(&page, good) || meta_fault(&page.meta) || page.meta.txnid != txnid)
+    if (slot_fault(page, slot) || meta_fault(&page->meta) || page->meta.txnid != txnid)
         return ERR_CORRUPT;
-    page.head.pgno = bad;
-    page.meta.txnid = txnid - 1;
-    enum err e = pwrite_all(fd, &page, sizeof(page), (off_t)(bad * page_bytes));
+    return OK;
+}
+
+enum err lmdb_file_meta_set(int fd, const struct lmdb_meta_page *page)
+{
+    struct lmdb_meta_page copy = *page, other = *page;
+    size_t page_bytes = page->meta.dbs[0].pad;
+    other.meta.txnid--;
+    copy.head.pgno = copy.meta.txnid % LMDB_METAS;
+    other.head.pgno = other.meta.txnid % LMDB_METAS;
+    enum err e = pwrite_all(fd, &other, sizeof(other), (off_t)(other.head.pgno * page_bytes));
+    if (e == OK)
+        e = pwrite_all(fd, &copy, sizeof(copy), (off_t)(copy.head.pgno * page_bytes));
     if (e == OK && fdatasync(fd) < 0)
         e = lmdb_err(errno);
     return e;
@@ -175,10 +148,13 @@ static enum err slot_overwrite(int fd, size_t page_bytes, size_t txnid)
 
 enum err lmdb_file_revert(const char *path, size_t page_bytes, size_t txnid)
 {
+    struct lmdb_meta_page page;
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return ERR_IO;
-    enum err e = slot_overwrite(fd, page_bytes, txnid);
+    enum err e = lmdb_file_meta_get(fd, page_bytes, txnid, &page);
+    if (e == OK)
+        e = lmdb_file_meta_set(fd, &page);
     close(fd);
     return e;
 }

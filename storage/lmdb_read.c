@@ -3,19 +3,11 @@
 
 #include "proto/base/mem.h"
 #include "storage/checksum.h"
+#include "storage/lmdb_format.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-/* The head of each page, as LMDB writes it. */
-struct page_head {
-    size_t pgno;
-    uint16_t pad;
-    uint16_t flags;
-    uint32_t pages; /* of an overflow page: how many */
-};
-enum { PAGE_LEAF = 0x02, PAGE_OVERFLOW = 0x04, PAGE_HEAD_BYTES = 16 };
 
 static struct lmdb_reader *reader_of(struct store_reader *r)
 {
@@ -40,18 +32,18 @@ static bool is_in_file(struct lmdb_store *s, const uint8_t *p, uint64_t n)
 static bool is_in_page(struct lmdb_store *s, const uint8_t *p, uint64_t n)
 {
     const uint8_t *page = (const uint8_t *)((uintptr_t)p & ~(uintptr_t)(s->page_bytes - 1));
-    struct page_head head;
+    struct lmdb_page_head head;
     if (!is_in_file(s, page, s->page_bytes))
         return false;
     memcpy(&head, page, sizeof(head));
     if (head.pgno != (size_t)(page - s->map) / s->page_bytes)
         return false;
     uint64_t bytes = s->page_bytes;
-    if (head.flags & PAGE_OVERFLOW) {
-        if (p != page + PAGE_HEAD_BYTES || head.pages > s->map_bytes / s->page_bytes)
+    if (head.flags & LMDB_PAGE_OVERFLOW) {
+        if (p != page + sizeof(head) || head.pages > s->map_bytes / s->page_bytes)
             return false;
         bytes *= head.pages;
-    } else if (!(head.flags & PAGE_LEAF)) {
+    } else if (!(head.flags & LMDB_PAGE_LEAF)) {
         return false;
     }
     return n <= bytes && (size_t)(p - page) <= bytes - n && is_in_file(s, p, n);

@@ -21,7 +21,8 @@ struct lmdb_store {
     enum store_sync sync;
     uint64_t map_bytes_max;
     char *dir;
-    char *path; /* dir/store */
+    char *path;       /* dir/store */
+    char *checkpoint; /* dir/checkpoint */
     int lock_fd;
     int rc; /* of LMDB or errno: why the last thing failed, for the log */
 
@@ -43,6 +44,9 @@ struct lmdb_store {
     unsigned failures;    /* commits that failed since the last good one */
     bool is_damaged;      /* a writing transaction met a broken page: no more commits */
     bool is_sync_suspect; /* an fdatasync failed: the kernel may hold pages for clean that are not on disk */
+
+    MDB_txn *pin; /* holds the pages of the checkpoint; NULL: there is none */
+    size_t pin_txnid;
 
     atomic_bool is_down;
     pthread_mutex_t readers_lock;
@@ -104,6 +108,22 @@ enum err lmdb_file_probe(int fd);
 enum err lmdb_env_up(struct lmdb_store *s);
 void lmdb_env_down(struct lmdb_store *s);
 enum err lmdb_env_create(struct lmdb_store *s);
+enum err lmdb_dir_sync(struct lmdb_store *s);
+
+/* The meta page of transaction txnid. ERR_CORRUPT: it is not the one in its place. */
+struct lmdb_meta_page;
+enum err lmdb_file_meta_get(int fd, size_t page_bytes, size_t txnid, struct lmdb_meta_page *page);
+/* Makes page the newest meta page, and the other a copy that is one older, durably. */
+enum err lmdb_file_meta_set(int fd, const struct lmdb_meta_page *page);
+
+/* lmdb_sync.c */
+enum err lmdb_sync_now(struct store *base);
+/* With STORE_SYNC_INTERVAL: makes the present state the one that a power cut leaves. Else nothing. */
+enum err lmdb_checkpoint(struct lmdb_store *s);
+/* Before the file is looked at: goes back to the checkpoint if the machine has stopped since. */
+enum err lmdb_checkpoint_restore(struct lmdb_store *s);
+/* From here on the file is durable by itself: after a sync that is the last one, or with each commit. */
+enum err lmdb_checkpoint_drop(struct lmdb_store *s);
 
 /* lmdb_room.c */
 /* Before a commit that writes about so many bytes: keeps room behind the last page in use. */
@@ -117,7 +137,6 @@ uint64_t lmdb_room_taken(struct lmdb_store *s, MDB_txn *txn);
 
 /* lmdb_write.c */
 enum err lmdb_commit(struct store *base, const struct store_batch *const *batches, unsigned n);
-enum err lmdb_sync_now(struct store *base);
 void lmdb_usage(struct store *base, uint64_t *used, uint64_t *max);
 int lmdb_put(MDB_cursor *c, enum store_table t, struct bytes key, struct bytes value);
 /* Sets counts and usage from the tables as txn sees them. */

@@ -253,7 +253,7 @@ static enum err commit_locked(struct lmdb_store *s, struct commit *c)
     int rc = transact(c);
     if (rc == MDB_MAP_FULL && !s->is_stepped) {
         s->is_stepped = true;
-        rc = step(s);
+        rc = lmdb_checkpoint(s) == OK ? step(s) : MDB_MAP_FULL;
         if (rc == MDB_SUCCESS)
             rc = transact(c);
     }
@@ -269,37 +269,6 @@ enum err lmdb_commit(struct store *base, const struct store_batch *const *batche
     struct commit c = {.s = s, .batches = batches, .n = n};
     pthread_mutex_lock(&s->write_lock);
     enum err e = commit_locked(s, &c);
-    pthread_mutex_unlock(&s->write_lock);
-    return e;
-}
-
-static enum err sync_locked(struct lmdb_store *s)
-{
-    enum err e = lmdb_recover(s);
-    if (e != OK)
-        return e;
-    int fd, rc = mdb_env_get_fd(s->env, &fd);
-    if (rc)
-        return lmdb_fail(s, rc);
-    MDB_envinfo info;
-    mdb_env_info(s->env, &info);
-    if (s->is_sync_suspect) {
-        e = lmdb_file_rewrite(fd, ((uint64_t)info.me_last_pgno + 1) * s->page_bytes);
-        if (e != OK)
-            return e;
-    }
-    rc = mdb_env_sync(s->env, 1);
-    s->is_sync_suspect = rc != MDB_SUCCESS;
-    return lmdb_fail(s, rc);
-}
-
-enum err lmdb_sync_now(struct store *base)
-{
-    struct lmdb_store *s = lmdb_store_of(base);
-    if (s->sync == STORE_SYNC_ALWAYS)
-        return OK; /* every commit was */
-    pthread_mutex_lock(&s->write_lock);
-    enum err e = sync_locked(s);
     pthread_mutex_unlock(&s->write_lock);
     return e;
 }

@@ -136,6 +136,7 @@ static enum err core_start(struct parts *p)
         .shards = (uint32_t)p->conf->node.workers,
         .boot_wall_ms = p->boot_wall_ms,
         .shards_before = p->workers_before,
+        .commit_ops = (uint32_t)p->conf->storage.commit_ops,
         .settings = &p->settings,
         .store = p->store,
         .log = p->log,

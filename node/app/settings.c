@@ -132,6 +132,7 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
         .conn_rate_max = limit32(l->max_conn_rate),
         .backlog = (int)l->backlog,
         .is_enabled = l->enable,
+        .has_nagle = !l->nodelay,
         .settings = settings,
         .tls = {.certfile = l->ssl.certfile,
                 .keyfile = l->ssl.keyfile,

@@ -250,5 +250,9 @@ void inspect_totals_add(struct shard *sh, struct inspect_totals *t)
 
 uint64_t inspect_routes(const struct shard *sh)
 {
-    return routes_count(sh->node->routes);
+    struct routes *t = sh->node->routes;
+    routes_lock(t);
+    uint64_t n = routes_count(t);
+    routes_unlock(t);
+    return n;
 }

@@ -18,6 +18,7 @@ struct node_conf {
     uint8_t home_key[16];   /* of the hash that finds a client id's home; the same at each start */
     uint32_t shards_before; /* how many there were when the store was last used; 0: as many */
     uint64_t boot_wall_ms;
+    uint32_t commit_ops; /* so many operations are not kept waiting for company; 0: no such number */
     const struct settings *settings; /* the node's own defaults */
     struct store *store;
     struct log_sink *log;

@@ -187,7 +187,8 @@ enum shard_seal shard_seal_state(const struct shard *sh)
     const struct persist *p = &sh->persist;
     if (p->in_flight || p->retry_ms > sh->now_ms)
         return SHARD_SEAL_NOTHING;
-    if (p->urgent)
+    uint32_t many = sh->node->conf.commit_ops;
+    if (p->urgent || (many && p->ops.ops >= many))
         return SHARD_SEAL_NOW;
     bool any = p->waiting_n || p->ops.ops || !list_is_empty(&p->sessions);
     return any ? SHARD_SEAL_SOON : SHARD_SEAL_NOTHING;
