@@ -320,8 +320,8 @@ static inline struct cursor expect_packet(struct client *c, uint8_t type, uint8_
     assert_true(client_has_packet(c));
     struct cursor all = {c->out + c->at, c->out + c->n};
     uint8_t first = 0;
-    uint32_t n;
-    struct bytes body;
+    uint32_t n = 0;
+    struct bytes body = {0};
     assert_true(cursor_u8(&all, &first) && take_varint(&all, &n) && cursor_bytes(&all, n, &body));
     if (first >> 4 != type)
         fail_msg("packet 0x%02x instead of type %u", first, type);
