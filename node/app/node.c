@@ -205,8 +205,8 @@ static void parts_stop(struct parts *p)
     admin_free(p->admin);
     if (p->io)
         io_stop(p->io, (uint32_t)p->conf->node.shutdown_timeout_ms);
+    writer_free(p->writer); /* its last reports still reach the workers' mailboxes */
     io_free(p->io);
-    writer_free(p->writer);
     node_free(p->node);
     io_defer_barrier();
     store_close(p->store);

@@ -128,7 +128,8 @@ static bool replay_one(void *ctx, struct bytes key, struct bytes record)
         x->is_full = true;
         return false;
     }
-    x->item->after = mem_realloc(x->item->after, RETAINED_PREFIX_MAX + 32);
+    if (!x->item->after)
+        x->item->after = mem_alloc(STORE_KEY_MAX);
     x->item->after_n = key.n;
     memcpy(x->item->after, key.p, key.n);
     if (!msg_record_view(record, sh->wall_ms, &p.m, &p.origin) || (p.m.has_expiry && p.m.expiry_s == 0))
@@ -160,7 +161,10 @@ void replay_run(struct conn *c)
     while (!list_is_empty(&r->items)) {
         struct replay_ctx x = {c, container_of(r->items.next, struct replay_item, link), false};
         struct bytes filter = route_filter(x.item->sub->route);
-        retained_each(sh, filter, bytes_of(x.item->after, x.item->after_n), replay_one, &x);
+        /* A copy: the item's own moves on during the walk. */
+        uint8_t after[STORE_KEY_MAX];
+        bytes_put(after, bytes_of(x.item->after, x.item->after_n));
+        retained_each(sh, filter, bytes_of(after, x.item->after_n), replay_one, &x);
         if (x.is_full) {
             c->out_waits = 1; /* the drained buffer, or an acknowledgement, calls again */
             r->is_running = false;

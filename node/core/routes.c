@@ -146,7 +146,8 @@ static struct route *plain_find(struct routes *t, struct bytes filter)
 
 static uint32_t id_take(struct routes *t)
 {
-    return t->ids_free_n ? t->ids_free[--t->ids_free_n] : t->id_next++;
+    return t->ids_free_n ? t->ids_free[--t->ids_free_n]
+                         : __atomic_fetch_add(&t->id_next, 1, __ATOMIC_RELAXED);
 }
 
 static void id_put(struct routes *t, uint32_t id)
@@ -166,7 +167,7 @@ static struct route *route_new(struct routes *t, struct bytes filter, struct byt
     r->filter_n = (uint16_t)filter.n;
     r->group_n = (uint16_t)group.n;
     bytes_put(bytes_put((uint8_t *)r->text, filter), group);
-    t->count++;
+    __atomic_add_fetch(&t->count, 1, __ATOMIC_RELAXED);
     return r;
 }
 
@@ -223,7 +224,7 @@ struct route *routes_add(struct routes *t, struct bytes filter, struct bytes gro
 static void route_retire(struct routes *t, struct route *r)
 {
     id_put(t, r->id);
-    t->count--;
+    __atomic_sub_fetch(&t->count, 1, __ATOMIC_RELAXED);
     if (route_is_shared(r))
         t->defer_free(r->u.share);
     t->defer_free(r);
