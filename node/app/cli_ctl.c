@@ -19,7 +19,7 @@ static const char *const offline_help[] = {
     "retainer info|topics|clean  retained messages",
     "listeners                   addresses and connection counts",
     "log set-level LEVEL         what is logged from now on",
-    "conf reload|show            the configuration",
+    "storage                     what is stored, and how commits go",
 };
 
 static int help_offline(const struct config *conf)

@@ -75,9 +75,7 @@ static void key_explain(const struct config *conf, const struct config_key *key,
     else
         fprintf(out, "none, it must be given");
     fprintf(out, "\n  allowed:      %s\n", config_value_allowed(key, arena));
-    fprintf(out, "  a change:     takes effect %s\n",
-            key->flags & CONFIG_F_RELOAD ? "while the node runs, with \"covey ctl conf reload\""
-                                         : "when the node is started again");
+    fprintf(out, "  a change:     takes effect when the node is started again\n");
     fprintf(out, "  environment:  %s\n", config_env_name(env, path));
     config_arena_free(arena);
 }

@@ -38,7 +38,7 @@ static void explain_tells_all_about_a_key(void **state)
              "  comes from:   /etc/x/covey.yaml:2\n"
              "  default:      32\n"
              "  allowed:      a number from 1 to 65535\n"
-             "  a change:     takes effect while the node runs, with \"covey ctl conf reload\"\n"
+             "  a change:     takes effect when the node is started again\n"
              "  environment:  COVEY_MQTT__MAX_INFLIGHT\n");
     explains(NULL, "node.ctl_socket",
              "node.ctl_socket\n"
