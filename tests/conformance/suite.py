@@ -179,8 +179,8 @@ def main(module, name=None):
         if seconds > 3:
             print(f"slow: {ident} {seconds:.1f} s")
     failed, skipped = len(result.bad), len(result.skipped)
-    passed = result.testsRun - skipped - sum(1 for ident in result.times if ident in result.bad)
-    print(f"RESULT {max(0, passed)} {failed} {skipped}")
+    passed = set(result.times) - result.bad - {test.id() for test, _ in result.skipped}
+    print(f"RESULT {len(passed)} {failed} {skipped}")
     return 1 if failed else 0
 
 
