@@ -53,6 +53,12 @@ static inline void place_init(struct place *p)
     place_init_under(p, NULL);
 }
 
+/* In memory, where it is not the disk that is tested. */
+static inline void place_init_in_memory(struct place *p)
+{
+    place_init_under(p, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL);
+}
+
 static inline void place_path(const struct place *p, const char *name, char out[128])
 {
     snprintf(out, 128, "%s/%s", p->dir, name);
@@ -60,7 +66,8 @@ static inline void place_path(const struct place *p, const char *name, char out[
 
 static inline void place_fini(struct place *p)
 {
-    static const char *const names[] = {"store", "store-lock", "lock", "store.new", "store.new-lock"};
+    static const char *const names[] = {"store",     "store-lock",     "lock",
+                                        "store.new", "store.new-lock", "checkpoint"};
     char path[128];
     for (size_t i = 0; i < array_len(names); i++) {
         place_path(p, names[i], path);

@@ -14,7 +14,7 @@ enum { RECORDS = 400 };
 static int setup(void **state)
 {
     struct place *p = mem_zalloc(sizeof(*p));
-    place_init(p);
+    place_init_in_memory(p);
     *state = p;
     return 0;
 }

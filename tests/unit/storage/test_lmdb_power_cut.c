@@ -9,6 +9,7 @@
 
 #include "tests/unit/storage/model.h"
 
+#include "storage/lmdb_checkpoint.h"
 #include "storage/lmdb_store.h"
 
 #include <dlfcn.h>
@@ -24,67 +25,80 @@ struct pending {
     uint8_t *data;
 };
 
-static struct disk {
-    int is_on; /* the calls are noted */
+struct file {
     char path[128];
+    size_t size;    /* as much of it as is looked at */
     uint8_t *bytes; /* what is on the disk for certain */
     struct pending *pending;
     size_t pending_n;
+};
+
+enum { STORE, CHECKPOINT, FILES };
+static const char *const file_names[FILES] = {"store", "checkpoint"};
+
+static struct disk {
+    bool is_on; /* the calls are noted */
+    struct file files[FILES];
     struct random random;
     unsigned sync_fault; /* one in so many fails; 0: none */
     unsigned meta_fault;
     unsigned faults; /* that have been */
 } disk;
 
-static int is_noted(int fd)
+/* The file that fd is, while calls are noted. */
+static struct file *noted(int fd)
 {
     char link[64], path[256];
     if (!disk.is_on)
-        return 0;
+        return NULL;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof(path) - 1);
     if (n < 0)
-        return 0;
+        return NULL;
     path[n] = 0;
-    return strcmp(path, disk.path) == 0;
+    for (int i = 0; i < FILES; i++) {
+        if (strcmp(path, disk.files[i].path) == 0)
+            return &disk.files[i];
+    }
+    return NULL;
 }
 
-static int is_fault(unsigned one_in)
+static bool is_fault(unsigned one_in)
 {
-    int is = one_in && random_below(&disk.random, one_in) == 0;
-    disk.faults += (unsigned)is;
+    bool is = one_in && random_below(&disk.random, one_in) == 0;
+    disk.faults += is;
     return is;
 }
 
-static void pending_add(const void *data, size_t n, off_t at)
+static void pending_add(struct file *f, const void *data, size_t n, off_t at)
 {
-    if ((size_t)at >= DISK_BYTES)
+    if ((size_t)at >= f->size)
         return; /* tried behind the end, whether there is room: cut off again */
-    CHECK((size_t)at + n <= DISK_BYTES);
-    disk.pending = mem_realloc(disk.pending, (disk.pending_n + 1) * sizeof(*disk.pending));
-    disk.pending[disk.pending_n++] = (struct pending){at, n, mem_dup(data, n)};
+    CHECK((size_t)at + n <= f->size);
+    f->pending = mem_realloc(f->pending, (f->pending_n + 1) * sizeof(*f->pending));
+    f->pending[f->pending_n++] = (struct pending){at, n, mem_dup(data, n)};
 }
 
 /* To bytes go those sectors of the pending writes that one_in lets through: 1 is all. */
-static void pending_apply(uint8_t *bytes, struct random *r, unsigned one_in)
+static void pending_apply(const struct file *f, uint8_t *bytes, unsigned one_in)
 {
-    for (size_t i = 0; i < disk.pending_n; i++) {
-        const struct pending *p = &disk.pending[i];
+    for (size_t i = 0; i < f->pending_n; i++) {
+        const struct pending *p = &f->pending[i];
         for (size_t done = 0; done < p->n;) {
             size_t at = (size_t)p->at + done, n = SECTOR - at % SECTOR;
             n = n < p->n - done ? n : p->n - done;
-            if (one_in == 1 || random_below(r, one_in) == 0)
+            if (one_in == 1 || random_below(&disk.random, one_in) == 0)
                 memcpy(bytes + at, p->data + done, n);
             done += n;
         }
     }
 }
 
-static void pending_clear(void)
+static void pending_clear(struct file *f)
 {
-    for (size_t i = 0; i < disk.pending_n; i++)
-        free(disk.pending[i].data);
-    disk.pending_n = 0;
+    for (size_t i = 0; i < f->pending_n; i++)
+        free(f->pending[i].data);
+    f->pending_n = 0;
 }
 
 static void cut_maybe(void);
@@ -96,47 +110,59 @@ typedef int sync_fn(int);
 
 ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 {
-    if (!is_noted(fd))
+    struct file *f = noted(fd);
+    if (!f)
         return REAL(pwrite_fn, "pwrite")(fd, data, n, at);
     cut_maybe();
-    int is_dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
+    bool is_dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
     CHECK(REAL(pwrite_fn, "pwrite")(fd, data, n, at) == (ssize_t)n);
-    pending_add(data, n, at);
+    pending_add(f, data, n, at);
     if (is_dsync && is_fault(disk.meta_fault)) {
         errno = EIO;
         return -1;
     }
     cut_maybe();
-    if (is_dsync && (size_t)at < DISK_BYTES)
-        memcpy(disk.bytes + at, data, n); /* the disk has it; what else is pending, it may not have */
+    if (is_dsync && (size_t)at < f->size)
+        memcpy(f->bytes + at, data, n); /* the disk has it; what else is pending, it may not have */
     return (ssize_t)n;
 }
 
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    if (!is_noted(fd))
+    struct file *f = noted(fd);
+    if (!f)
         return REAL(writev_fn, "writev")(fd, iov, count);
     cut_maybe();
     off_t at = lseek(fd, 0, SEEK_CUR);
     ssize_t n = REAL(writev_fn, "writev")(fd, iov, count);
     for (int i = 0; i < count; i++) {
-        pending_add(iov[i].iov_base, iov[i].iov_len, at);
+        pending_add(f, iov[i].iov_base, iov[i].iov_len, at);
         at += (off_t)iov[i].iov_len;
     }
     return n;
 }
 
-int fdatasync(int fd)
+static int sync_noted(struct file *f)
 {
-    if (!is_noted(fd))
-        return REAL(sync_fn, "fdatasync")(fd);
     cut_maybe();
-    int is_failing = is_fault(disk.sync_fault);
-    pending_apply(disk.bytes, &disk.random, is_failing ? 3 : 1);
-    pending_clear(); /* also when it fails: the kernel holds the pages for clean now */
+    bool is_failing = is_fault(disk.sync_fault);
+    pending_apply(f, f->bytes, is_failing ? 3 : 1);
+    pending_clear(f); /* also when it fails: the kernel holds the pages for clean now */
     cut_maybe();
     errno = EIO;
     return is_failing ? -1 : 0;
+}
+
+int fdatasync(int fd)
+{
+    struct file *f = noted(fd);
+    return f ? sync_noted(f) : REAL(sync_fn, "fdatasync")(fd);
+}
+
+int fsync(int fd)
+{
+    struct file *f = noted(fd);
+    return f ? sync_noted(f) : REAL(sync_fn, "fsync")(fd);
 }
 
 static struct test {
@@ -167,23 +193,40 @@ static bool is_model(const struct model *m, struct store *s)
     return is_same;
 }
 
-static void cut_now(void)
+/* The file as the cut leaves it. A checkpoint looks like one of another boot. */
+static void file_leave(const struct file *f, const char *name)
 {
-    uint8_t *bytes = mem_dup(disk.bytes, DISK_BYTES);
+    uint8_t *bytes = mem_dup(f->bytes, f->size);
     char path[128];
-    disk.is_on = 0;
-    pending_apply(bytes, &disk.random, 1 + random_below(&disk.random, 4));
-    place_path(&test.after, "store", path);
+    pending_apply(f, bytes, 1 + random_below(&disk.random, 4));
+    for (size_t at = 0; f == &disk.files[CHECKPOINT] && at + sizeof(struct lmdb_checkpoint) < f->size;
+         at += LMDB_CHECKPOINT_SLOT_BYTES) {
+        struct lmdb_checkpoint c;
+        memcpy(&c, bytes + at, sizeof(c));
+        if (c.sum != lmdb_checkpoint_sum(&c))
+            continue;
+        c.boot_id[0] = '!';
+        c.sum = lmdb_checkpoint_sum(&c);
+        memcpy(bytes + at, &c, sizeof(c));
+    }
+    place_path(&test.after, name, path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_int_equal(write(fd, bytes, DISK_BYTES), DISK_BYTES);
+    assert_int_equal(write(fd, bytes, f->size), f->size);
     close(fd);
     free(bytes);
+}
+
+static void cut_now(void)
+{
+    disk.is_on = false;
+    for (int i = 0; i < FILES && disk.files[i].size; i++)
+        file_leave(&disk.files[i], file_names[i]);
     struct store *s = place_open(&test.after);
     assert_true(is_model(&test.known, s) || (test.has_maybe && is_model(&test.maybe, s)));
     /* It is whole as well for the writer. */
     assert_int_equal(put_one(s, STORE_STATE, bytes_str("after"), bytes_str("cut")), OK);
     store_close(s);
-    disk.is_on = 1;
+    disk.is_on = true;
     test.cuts++;
 }
 
@@ -215,17 +258,31 @@ static void random_batch(struct random *r, struct store_batch *b)
     }
 }
 
+static void file_begin(struct file *f, const char *name)
+{
+    place_path(&test.place, name, f->path);
+    int fd = open(f->path, O_RDONLY);
+    if (fd < 0)
+        return; /* no checkpoint, where there are none */
+    f->size = f == &disk.files[STORE] ? DISK_BYTES : 2 * LMDB_CHECKPOINT_SLOT_BYTES;
+    f->bytes = mem_zalloc(f->size);
+    assert_true(read(fd, f->bytes, f->size) > 0);
+    close(fd);
+}
+
+static void file_end(struct file *f)
+{
+    pending_clear(f);
+    free(f->pending);
+    free(f->bytes);
+}
+
 static void recording_begin(struct store *s)
 {
-    char path[128];
-    place_path(&test.place, "store", path);
-    snprintf(disk.path, sizeof(disk.path), "%s", path);
-    disk.bytes = mem_zalloc(DISK_BYTES);
-    int fd = open(path, O_RDONLY);
-    assert_int_equal(read(fd, disk.bytes, DISK_BYTES), DISK_BYTES);
-    close(fd);
+    for (int i = 0; i < FILES; i++)
+        file_begin(&disk.files[i], file_names[i]);
     lmdb_store_of(s)->recover_interval_us = 0;
-    disk.is_on = 1;
+    disk.is_on = true;
 }
 
 static void model_replace(struct model *to, const struct model *from)
@@ -255,28 +312,45 @@ static void commit_step(struct store *s, struct store_batch *b)
     cut_now();
 }
 
-static void run(uint64_t seed, unsigned sync_fault, unsigned meta_fault)
+/* Some commits, which a cut takes back to the last sync, then a sync, after which they stay. */
+static void interval_step(struct store *s, struct store_batch *b)
+{
+    model_replace(&test.maybe, &test.known);
+    for (uint32_t n = random_below(&disk.random, 8); n; n--) {
+        random_batch(&disk.random, b);
+        model_apply(&test.maybe, b);
+        assert_int_equal(commit_one(s, b), OK);
+        cut_maybe();
+    }
+    test.has_maybe = true;
+    while (store_sync_now(s) != OK)
+        ;
+    model_replace(&test.known, &test.maybe);
+    test.has_maybe = false;
+    cut_now();
+}
+
+static void run(uint64_t seed, enum store_sync sync, unsigned sync_fault, unsigned meta_fault)
 {
     struct store_batch b;
     store_batch_init(&b);
     test = (struct test){0};
     disk = (struct disk){.random = random_of(seed), .sync_fault = sync_fault, .meta_fault = meta_fault};
-    place_init(&test.place);
-    place_init(&test.after);
-    test.place.conf.sync = STORE_SYNC_ALWAYS;
+    place_init_in_memory(&test.place);
+    place_init_in_memory(&test.after);
+    test.place.conf.sync = sync;
     test.place.conf.map_bytes_max = test.after.conf.map_bytes_max = DISK_BYTES;
     struct store *s = place_open(&test.place);
     recording_begin(s);
     while (test.cuts < CUTS)
-        commit_step(s, &b);
-    disk.is_on = 0;
+        (sync == STORE_SYNC_ALWAYS ? commit_step : interval_step)(s, &b);
+    disk.is_on = false;
     assert_true(is_model(&test.known, s));
     store_close(s);
     print_message("%u faults, %u cuts\n", disk.faults, test.cuts);
     assert_true(disk.faults > 5 || !(sync_fault + meta_fault));
-    pending_clear();
-    free(disk.pending);
-    free(disk.bytes);
+    for (int i = 0; i < FILES; i++)
+        file_end(&disk.files[i]);
     model_fini(&test.known);
     model_fini(&test.maybe);
     store_batch_fini(&b);
@@ -287,20 +361,32 @@ static void run(uint64_t seed, unsigned sync_fault, unsigned meta_fault)
 static void test_cut_on_a_sound_disk(void **state)
 {
     (void)state;
-    run(1, 0, 0);
+    run(1, STORE_SYNC_ALWAYS, 0, 0);
 }
 
 static void test_cut_on_a_disk_that_fails_to_sync(void **state)
 {
     (void)state;
-    run(2, 4, 0);
+    run(2, STORE_SYNC_ALWAYS, 4, 0);
 }
 
 static void test_cut_on_a_disk_that_fails_at_meta_pages(void **state)
 {
     (void)state;
-    run(3, 0, 4);
-    run(4, 5, 5);
+    run(3, STORE_SYNC_ALWAYS, 0, 4);
+    run(4, STORE_SYNC_ALWAYS, 5, 5);
+}
+
+static void test_cut_between_syncs(void **state)
+{
+    (void)state;
+    run(5, STORE_SYNC_INTERVAL, 0, 0);
+}
+
+static void test_cut_between_syncs_that_fail(void **state)
+{
+    (void)state;
+    run(6, STORE_SYNC_INTERVAL, 4, 0);
 }
 
 int main(void)
@@ -309,6 +395,8 @@ int main(void)
         cmocka_unit_test(test_cut_on_a_sound_disk),
         cmocka_unit_test(test_cut_on_a_disk_that_fails_to_sync),
         cmocka_unit_test(test_cut_on_a_disk_that_fails_at_meta_pages),
+        cmocka_unit_test(test_cut_between_syncs),
+        cmocka_unit_test(test_cut_between_syncs_that_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

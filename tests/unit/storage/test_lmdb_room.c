@@ -109,6 +109,17 @@ static void test_map_full(void **state)
     }
 }
 
+/* Here the pages of the last checkpoint are held, besides. */
+static void test_map_full_between_checkpoints(void **state)
+{
+    struct place *p = *state;
+    p->conf.sync = STORE_SYNC_INTERVAL;
+    p->conf.map_bytes_max = 2 << 20;
+    struct store *s = place_open(p);
+    check_full_and_again(s, 3000, 5);
+    store_close(s);
+}
+
 static void test_map_larger_at_the_next_start(void **state)
 {
     struct place *p = *state;
@@ -283,6 +294,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_map_full),
+        TEST(test_map_full_between_checkpoints),
         TEST(test_map_larger_at_the_next_start),
         TEST(test_batch_larger_than_the_map),
         TEST(test_put_and_deleted_in_one_batch),
