@@ -32,16 +32,22 @@ void lmdb_down_check(struct lmdb_store *s)
     s->recover_at_us = 0;
 }
 
+static bool has_busy_reader(const struct lmdb_store *s)
+{
+    for (const struct list *l = s->readers.next; l != &s->readers; l = l->next) {
+        if (atomic_load(&container_of(l, struct lmdb_reader, in_store)->is_busy))
+            return true;
+    }
+    return false;
+}
+
 /* Ends the environment when no reader has a snapshot open. */
 static bool env_end(struct lmdb_store *s)
 {
-    bool is_idle = true;
     pthread_mutex_lock(&s->readers_lock);
-    list_each(l, &s->readers) is_idle &=
-        !atomic_load(&container_of(l, struct lmdb_reader, in_store)->is_busy);
-    if (is_idle) {
-        list_each(l, &s->readers) lmdb_reader_drop(container_of(l, struct lmdb_reader, in_store));
-    }
+    bool is_idle = !has_busy_reader(s);
+    for (struct list *l = s->readers.next; is_idle && l != &s->readers; l = l->next)
+        lmdb_reader_drop(container_of(l, struct lmdb_reader, in_store));
     pthread_mutex_unlock(&s->readers_lock);
     if (is_idle)
         lmdb_env_down(s);

@@ -8,7 +8,8 @@
  * death of the process and of the machine (as far as the sync mode promises); after an error nothing of them
  * is in the store, what was stored before is untouched, and a later commit may succeed (space was freed).
  * Readers see the last committed state as of store_read_begin() and are never blocked by the writer.
- * store_commit() is called by one thread at a time; a reader belongs to one thread.
+ * store_commit() is called by one thread at a time; a reader belongs to one thread. STORE_META has a record
+ * "format" of the store's own, which callers leave alone.
  *
  * Every value carries a checksum: a damaged value is reported as ERR_CORRUPT and never served. A page that
  * the disk cannot give back is ERR_IO: the LMDB store answers SIGBUS and SIGSEGV within its map by handlers
@@ -21,7 +22,12 @@
 struct store;        /* an open store */
 struct store_reader; /* a reader's snapshot */
 
-enum store_sync { STORE_SYNC_ALWAYS, STORE_SYNC_INTERVAL, STORE_SYNC_OFF };
+/* What a power cut takes; the death of the process takes nothing in any mode. */
+enum store_sync {
+    STORE_SYNC_ALWAYS,   /* nothing that store_commit() answered OK for */
+    STORE_SYNC_INTERVAL, /* what was committed after the last sync */
+    STORE_SYNC_OFF, /* perhaps everything since the last store_sync_now() or store_close(), or the store */
+};
 
 struct store_conf {
     const char *dir;        /* made if missing (0700); one process at a time holds it */
