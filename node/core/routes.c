@@ -67,7 +67,7 @@ static struct tnode *child_get(struct routes *t, struct tnode *parent, struct by
         if (!parent->plus) {
             n = tnode_new(parent, level, 0);
             __atomic_store_n(&parent->plus, n, __ATOMIC_RELEASE);
-            parent->children++;
+            __atomic_add_fetch(&parent->children, 1, __ATOMIC_RELAXED);
         }
         return parent->plus;
     }
@@ -76,7 +76,7 @@ static struct tnode *child_get(struct routes *t, struct tnode *parent, struct by
     if (!n) {
         n = tnode_new(parent, level, h);
         ptrtab_add(&t->edges, n);
-        parent->children++;
+        __atomic_add_fetch(&parent->children, 1, __ATOMIC_RELAXED);
     }
     return n;
 }
@@ -123,7 +123,7 @@ static void tnode_prune(struct routes *t, struct tnode *n)
             __atomic_store_n(&parent->plus, NULL, __ATOMIC_RELEASE);
         else
             ptrtab_del(&t->edges, n);
-        parent->children--;
+        __atomic_sub_fetch(&parent->children, 1, __ATOMIC_RELAXED);
         t->defer_free(n);
         n = parent;
     }
@@ -184,7 +184,7 @@ static struct route *plain_get(struct routes *t, struct bytes filter)
         return r;
     }
     struct route **slot = wild_slot_get(t, filter, &r->u.node);
-    r->u.node->children++;
+    __atomic_add_fetch(&r->u.node->children, 1, __ATOMIC_RELAXED);
     __atomic_store_n(slot, r, __ATOMIC_RELEASE);
     return r;
 }
@@ -246,7 +246,7 @@ static void plain_unlink(struct routes *t, struct route *r)
     }
     struct route **slot = r->u.node->hash == r ? &r->u.node->hash : &r->u.node->end;
     __atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
-    r->u.node->children--;
+    __atomic_sub_fetch(&r->u.node->children, 1, __ATOMIC_RELAXED);
 }
 
 void routes_del(struct routes *t, struct route *r, uint32_t shard)
