@@ -32,9 +32,9 @@ void lmdb_down_check(struct lmdb_store *s)
     s->recover_at_us = 0;
 }
 
-static bool has_busy_reader(const struct lmdb_store *s)
+static bool has_busy_reader(struct lmdb_store *s)
 {
-    for (const struct list *l = s->readers.next; l != &s->readers; l = l->next) {
+    for (struct list *l = s->readers.next; l != &s->readers; l = l->next) {
         if (atomic_load(&container_of(l, struct lmdb_reader, in_store)->is_busy))
             return true;
     }
