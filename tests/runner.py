@@ -28,7 +28,7 @@ SCRIPTS = {
     "races": ("tsan", [], "the same clients against a broker built with ThreadSanitizer"),
     "e2e": ("release", [], "whole brokers: clients, command line, crashes, disks, TLS"),
     "browser": ("release", [], "the dashboard in a browser"),
-    "lint": ("dev", [], "clang-tidy"),
+    "lint": ("asan", [], "clang-tidy"),
 }
 # Directory of a part's `run` where it is not the part's name.
 SCRIPT_PATH = {"races": "conformance/run", "lint": "tidy/lint"}

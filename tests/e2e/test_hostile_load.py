@@ -276,7 +276,7 @@ class Takeover(HostileCase):
     def test_row_21_storm(self):
         """One client id, 4,000 connections in turn from two addresses, with a session, a will and a subscription: the
         last one has the session, no message is lost, nothing grows."""
-        broker = self.node()
+        broker = self.node({"mqtt.max_mqueue_len": 0})
         topic, count = unique(), 2000
         owner = self.connected(broker, "storm", [(SESSION_EXPIRY, 300)], clean=False)
         owner.subscribe(topic, qos=1)
