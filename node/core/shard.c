@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { BAG_MIN = 32, SWEEP_EVERY_MS = 1000 };
+enum { STALL_MS = 1000, BAG_MIN = 32, SWEEP_EVERY_MS = 1000 };
 
 struct shard *shard_new(struct node *node, uint32_t number)
 {
@@ -97,6 +97,8 @@ static void conn_on_timer(struct conn *c)
         return;
     }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
+    if (deadline < sh->patience_ms) /* the silence may be our own */
+        deadline = sh->patience_ms;
     if (sh->now_ms >= deadline) /* [MQTT-3.1.2-22] */
         conn_close(c, RC_KEEP_ALIVE_TIMEOUT, "No packet within the Keep Alive", CONN_END_KEEP_ALIVE);
     else
@@ -106,6 +108,9 @@ static void conn_on_timer(struct conn *c)
 void shard_tick(struct shard *sh)
 {
     struct wheel_timer *t;
+    if (sh->now_ms > sh->tick_ms + STALL_MS) /* what came meanwhile has to be read first */
+        sh->patience_ms = sh->now_ms + STALL_MS;
+    sh->tick_ms = sh->now_ms;
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))

@@ -114,12 +114,11 @@ static int listen_at(const struct listener *l, const struct sockaddr_storage *ad
 }
 
 /* Says where it really listens; keeps a port that the system has chosen. */
-static void note_bind(struct listener *l, int fd, struct sockaddr_storage *addr)
+/* The text form of an address, with its port. */
+static void bind_format(struct listener *l, const struct sockaddr_storage *addr)
 {
-    socklen_t n = sizeof *addr;
     char text[INET6_ADDRSTRLEN] = "?";
 
-    CHECK(getsockname(fd, (struct sockaddr *)addr, &n) == 0);
     if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
         inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
@@ -133,12 +132,21 @@ static void note_bind(struct listener *l, int fd, struct sockaddr_storage *addr)
     }
 }
 
+static void note_bind(struct listener *l, int fd, struct sockaddr_storage *addr)
+{
+    socklen_t n = sizeof *addr;
+
+    CHECK(getsockname(fd, (struct sockaddr *)addr, &n) == 0);
+    bind_format(l, addr);
+}
+
 static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
 {
     int error = errno;
 
-    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s address=%s error=\"%s\"", l->conf.name,
-        l->bind[0] ? l->bind : "?", strerror(error));
+    bind_format(l, &l->conf.addr);
+    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s address=%s error=\"%s\"", l->conf.name, l->bind,
+        strerror(error));
     for (uint32_t i = 0; i < n; i++)
         close(fds[i]);
     return bind_error(error);
