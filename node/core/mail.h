@@ -11,6 +11,10 @@
 
 struct shard;
 struct pending;
+struct mesh;
+
+/* The destination that is no shard: the node's cluster thread (node/mesh). */
+enum { MAIL_TO_CLUSTER = 64 /* NODE_SHARDS_MAX */ };
 
 enum mail_kind {
     MAIL_PUBLISH,  /* msg (a ref), pending (may be NULL): match it at yours; answer MAIL_RESOLVED when pending
