@@ -16,17 +16,21 @@ enum store_table {
     STORE_QUEUE,    /* chunks of queued messages */
     STORE_STATE,    /* acknowledged and released packets, incoming QoS 2 ids */
     STORE_RETAINED, /* retained messages in topic order */
-    STORE_HANDOFF,  /* messages on their way from one worker's sessions to another's */
+    STORE_HANDOFF,  /* messages on their way from one worker's sessions to another's, or to another node's */
+    STORE_PARCELS,  /* sessions of other nodes that were imported and may be handed over again */
+    STORE_SEEN,     /* of those that came from other nodes, as long as they may come again */
+    STORE_RETAINED_META, /* stamps of retained messages, see node/core/retained_meta.h */
     STORE_TABLES,
 };
 
-enum { STORE_KEY_MAX = 500, STORE_VALUE_MAX = 1 << 30 };
+enum { STORE_KEY_MAX = 500, STORE_VALUE_MAX = 1 << 30, STORE_RANK_N = 16 };
 
 struct store_batch {
     uint8_t *buf;
     size_t n;
     size_t cap;
     uint32_t ops;
+    bool is_open; /* the last one is a condition, and that which it is about is still to come */
 };
 
 void store_batch_init(struct store_batch *b);
@@ -44,7 +48,20 @@ uint8_t *store_batch_reserve(struct store_batch *b, enum store_table t, struct b
 void store_batch_del(struct store_batch *b, enum store_table t, struct bytes key);
 void store_batch_del_prefix(struct store_batch *b, enum store_table t, struct bytes prefix);
 
-enum store_op_kind { STORE_PUT, STORE_DEL, STORE_DEL_PREFIX };
+/* Conditions. Each decides about the one operation that is put next into the same batch, which is no
+ * condition itself: it is carried out or skipped. They look at what the transaction has made of the table so
+ * far.
+ *
+ * The first STORE_RANK_N bytes of the value rank it. When the table has the key with a value that ranks as
+ * high or higher, that one stays and the next operation is skipped; else value is put and the next operation
+ * carried out. A stored value that is damaged, or too short to have a rank, is lower than all. */
+void store_batch_if_newer(struct store_batch *b, enum store_table t, struct bytes key, struct bytes value);
+/* The next operation is skipped unless the key's value begins with `start`. */
+void store_batch_if_starts(struct store_batch *b, enum store_table t, struct bytes key, struct bytes start);
+/* Appends all of `from`. */
+void store_batch_append(struct store_batch *b, const struct store_batch *from);
+
+enum store_op_kind { STORE_PUT, STORE_DEL, STORE_DEL_PREFIX, STORE_IF_NEWER, STORE_IF_STARTS };
 struct store_op {
     enum store_op_kind kind;
     enum store_table table;

@@ -15,9 +15,11 @@ enum { READERS_MAX = 1000, LOCK_FILE_BYTES = 64 * 1024 };
 #define MAP_BYTES_MIN     ((uint64_t)1 << 20)
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_META] = "meta",       [STORE_SESSIONS] = "sessions", [STORE_SUBS] = "subs",
-    [STORE_QUEUE] = "queue",     [STORE_STATE] = "state",       [STORE_RETAINED] = "retained",
-    [STORE_HANDOFF] = "handoff",
+    [STORE_META] = "meta",       [STORE_SESSIONS] = "sessions",
+    [STORE_SUBS] = "subs",       [STORE_QUEUE] = "queue",
+    [STORE_STATE] = "state",     [STORE_RETAINED] = "retained",
+    [STORE_HANDOFF] = "handoff", [STORE_SEEN] = "seen",
+    [STORE_PARCELS] = "parcels", [STORE_RETAINED_META] = "retained_meta",
 };
 
 /* path with suffix behind it; the caller frees it. */

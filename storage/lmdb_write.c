@@ -57,7 +57,42 @@ static int del_prefix(MDB_cursor *c, struct bytes prefix)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
-static int apply(struct commit *c, const struct store_op *op)
+/* What the transaction has under the key, its checksum taken off; stored->p NULL: nothing that is whole. Its
+ * pages may be new ones, so lmdb_value_check(), which looks for them in the map, does not serve here. */
+static int stored_get(MDB_cursor *c, enum store_table t, struct bytes key, struct bytes *stored)
+{
+    MDB_val k = val_of(key), v;
+    *stored = bytes_of(NULL, 0);
+    int rc = mdb_cursor_get(c, &k, &v, MDB_SET);
+    if (rc)
+        return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+    if (v.mv_size < CHECKSUM_BYTES || v.mv_size > (size_t)STORE_VALUE_MAX + CHECKSUM_BYTES)
+        return MDB_SUCCESS;
+    struct bytes value = bytes_of(v.mv_data, v.mv_size - CHECKSUM_BYTES);
+    if (be32_get(value.p + value.n) == checksum(t, key, value))
+        *stored = value;
+    return MDB_SUCCESS;
+}
+
+static int if_newer(MDB_cursor *c, const struct store_op *op, bool *skip_next)
+{
+    struct bytes stored;
+    int rc = stored_get(c, op->table, op->key, &stored);
+    if (rc)
+        return rc;
+    *skip_next = !store_is_newer(stored, op->value);
+    return *skip_next ? MDB_SUCCESS : lmdb_put(c, op->table, op->key, op->value);
+}
+
+static int if_starts(MDB_cursor *c, const struct store_op *op, bool *skip_next)
+{
+    struct bytes stored;
+    int rc = stored_get(c, op->table, op->key, &stored);
+    *skip_next = !stored.p || !bytes_starts(stored, op->value);
+    return rc;
+}
+
+static int apply(struct commit *c, const struct store_op *op, bool *skip_next)
 {
     MDB_dbi dbi = c->s->dbi[op->table];
     if (op->kind == STORE_DEL_PREFIX && op->key.n == 0) {
@@ -79,6 +114,10 @@ static int apply(struct commit *c, const struct store_op *op)
         return del(*cursor, op->key);
     case STORE_DEL_PREFIX:
         return del_prefix(*cursor, op->key);
+    case STORE_IF_NEWER:
+        return if_newer(*cursor, op, skip_next);
+    case STORE_IF_STARTS:
+        return if_starts(*cursor, op, skip_next);
     }
     return MDB_SUCCESS;
 }
@@ -135,10 +174,13 @@ static int apply_all(void *ctx)
     struct commit *c = ctx;
     for (unsigned i = 0; i < c->n; i++) {
         struct store_op op;
+        bool skip = false;
         for (size_t at = 0; store_batch_next(c->batches[i], &at, &op);) {
-            int rc = apply(c, &op);
+            bool skip_next = false;
+            int rc = skip ? MDB_SUCCESS : apply(c, &op, &skip_next);
             if (rc)
                 return rc;
+            skip = skip_next;
         }
     }
     int rc = counts_get(c->s, c->txn, c->counts, &c->data_bytes);

@@ -53,10 +53,16 @@ static void roots_unref(struct mem_tree *roots[STORE_TABLES])
     }
 }
 
-static struct mem_tree *apply(struct mem_tree *root, const struct store_op *op)
+static struct bytes stored_get(const struct mem_tree *root, struct bytes key)
+{
+    const struct mem_record *r = mem_tree_find(root, key);
+    return r ? r->value : bytes_of(NULL, 0);
+}
+
+static struct mem_tree *apply(struct mem_tree *root, const struct store_op *op, bool *skip_next)
 {
     uint8_t end[STORE_KEY_MAX + 1];
-    struct bytes to = bytes_of(NULL, 0);
+    struct bytes to = bytes_of(NULL, 0), stored;
     switch (op->kind) {
     case STORE_PUT:
         return mem_tree_put(root, op->key, op->value);
@@ -66,6 +72,13 @@ static struct mem_tree *apply(struct mem_tree *root, const struct store_op *op)
     case STORE_DEL_PREFIX:
         store_prefix_end(op->key, end, &to);
         return mem_tree_del_range(root, op->key, to);
+    case STORE_IF_NEWER:
+        *skip_next = !store_is_newer(stored_get(root, op->key), op->value);
+        return *skip_next ? root : mem_tree_put(root, op->key, op->value);
+    case STORE_IF_STARTS:
+        stored = stored_get(root, op->key);
+        *skip_next = !stored.p || !bytes_starts(stored, op->value);
+        return root;
     }
     return root;
 }
@@ -92,8 +105,13 @@ static enum err mem_commit(struct store *base, const struct store_batch *const *
     roots_ref(s, roots);
     for (unsigned i = 0; i < n; i++) {
         struct store_op op;
-        for (size_t at = 0; store_batch_next(batches[i], &at, &op);)
-            roots[op.table] = apply(roots[op.table], &op);
+        bool skip = false;
+        for (size_t at = 0; store_batch_next(batches[i], &at, &op);) {
+            bool skip_next = false;
+            if (!skip)
+                roots[op.table] = apply(roots[op.table], &op, &skip_next);
+            skip = skip_next;
+        }
     }
     pthread_mutex_lock(&s->lock);
     for (int t = 0; t < STORE_TABLES; t++) {

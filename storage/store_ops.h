@@ -45,6 +45,12 @@ struct store_reader {
 #define STORE_FORMAT_KEY "format"
 enum { STORE_FORMAT = 1 };
 
+/* Does value go over what is stored? See store_batch_if_newer(). stored.p NULL: nothing is. */
+static inline bool store_is_newer(struct bytes stored, struct bytes value)
+{
+    return !stored.p || stored.n < STORE_RANK_N || memcmp(stored.p, value.p, STORE_RANK_N) < 0;
+}
+
 /* The least key that is greater than every key which begins with prefix; false when there is none. out has
  * room for STORE_KEY_MAX bytes. */
 bool store_prefix_end(struct bytes prefix, uint8_t *out, struct bytes *end);

@@ -64,6 +64,7 @@ static enum err commit(struct writer *w, unsigned n)
     pthread_mutex_lock(&w->lock);
     w->stats.commits += e == OK;
     w->stats.commits_failed += e != OK;
+    w->stats.failed_in_row = e == OK ? 0 : w->stats.failed_in_row + 1;
     w->stats.ops += e == OK ? ops : 0;
     w->stats.commit_us_last = took;
     if (took > w->stats.commit_us_max)

@@ -24,6 +24,7 @@ void writer_submit(struct writer *w, struct store_batch *batch, writer_done_fn *
 struct writer_stats {
     uint64_t commits;
     uint64_t commits_failed;
+    uint64_t failed_in_row; /* since one succeeded */
     uint64_t ops;
     uint64_t commit_us_last;
     uint64_t commit_us_max; /* since the last call */
