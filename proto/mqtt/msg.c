@@ -170,6 +170,17 @@ bool msg_record_topic(struct bytes record, struct bytes *topic)
     return true;
 }
 
+bool msg_record_created(struct bytes record, uint64_t *created_ms)
+{
+    struct cursor c = cursor_of(record);
+    struct record r;
+
+    if (!record_parse(&c, &r))
+        return false;
+    *created_ms = r.created_ms;
+    return true;
+}
+
 bool msg_record_expiry(struct bytes record, uint64_t *expires_ms)
 {
     struct cursor c = cursor_of(record);

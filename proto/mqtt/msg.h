@@ -18,6 +18,7 @@ struct msg {
     uint64_t created_ms; /* wall clock, when the broker took it */
     uint64_t expires_ms; /* wall clock; valid when has_expiry [MQTT-3.3.2-5] */
     uint64_t origin;     /* session number of the publisher, for No Local; 0: nobody's */
+    uint64_t uid;        /* of the message in a cluster; 0: none. Not in the stored form */
     uint8_t data[];      /* topic, props, payload */
 };
 
@@ -63,6 +64,11 @@ struct msg *msg_record_take(struct cursor *c);
  * known to be as they were written. m->expiry_s is what is left (0: expired). False: not a record. */
 bool msg_record_view(struct bytes record, uint64_t now_wall_ms, struct message_in *m, uint64_t *origin);
 bool msg_record_topic(struct bytes record, struct bytes *topic);
+/* The bytes that a record with an expiry begins with, which tell it from another of the same topic: version,
+ * flags, times. */
+enum { MSG_RECORD_TIMES_N = 18 };
+/* When the broker took it, on the wall clock; false: not a record. */
+bool msg_record_created(struct bytes record, uint64_t *created_ms);
 /* False: it never expires. */
 bool msg_record_expiry(struct bytes record, uint64_t *expires_ms);
 
