@@ -12,16 +12,10 @@
  * Receiver: routetake_*()  checks numbers and digests and says what to do with what came */
 
 #include "proto/base/bytes.h"
+#include "proto/rpc/route_messages.h"
 
 enum { ROUTELOG_BYTES_MAX = 64 << 20, ROUTE_PAGE_MAX = 512 /* routes a page, 64 KiB about */ };
 
-/* One change of a route, or one route of a page. Views. */
-struct route_item {
-    struct bytes filter;
-    struct bytes group; /* n 0: not shared */
-    uint32_t online;    /* of a shared route */
-    bool is_gone;
-};
 /* What both sides add up for the digest: the same on every node. Of a shared route without `online`. */
 uint64_t route_item_hash(struct bytes filter, struct bytes group);
 
@@ -34,6 +28,8 @@ void routelog_free(struct routelog *l);
  * membership of the set (a first add, or a removal), not only `online`. */
 enum routelog_effect { ROUTELOG_MEMBERSHIP, ROUTELOG_ONLINE };
 uint64_t routelog_add(struct routelog *l, const struct route_item *item, enum routelog_effect effect);
+/* Nobody will ask for changes up to here any more. */
+void routelog_trim(struct routelog *l, uint64_t seq);
 uint64_t routelog_seq(const struct routelog *l); /* the last number given; 0: none */
 uint64_t routelog_sum(const struct routelog *l);
 uint64_t routelog_count(const struct routelog *l);
@@ -43,7 +39,7 @@ uint64_t routelog_count(const struct routelog *l);
 struct routefeed {
     uint64_t sent;      /* deltas up to this number were sent */
     uint64_t acked;     /* confirmed */
-    uint64_t base;      /* of the snapshot under way */
+    uint64_t from_seq;  /* of the snapshot under way */
     uint32_t page;      /* next page's number */
     uint32_t page_id;   /* route id where it begins */
     bool is_snapshot;   /* pages are to be sent before deltas */
@@ -80,7 +76,7 @@ struct routetake {
     uint64_t sum;   /* of the slot in use */
     uint64_t count;
     uint64_t load_sum, load_count; /* of the snapshot being loaded */
-    uint64_t base;
+    uint64_t from_seq;
     uint32_t page;    /* expected next */
     bool is_loading;  /* a snapshot is coming in: what came so far is in the second slot */
     bool is_complete; /* the slot in use holds a whole set */
@@ -104,8 +100,8 @@ enum routetake_verdict routetake_snapshot(struct routetake *t, struct bytes body
                                           const struct routetake_ops *ops);
 enum routetake_verdict routetake_digest(struct routetake *t, struct bytes body);
 /* A RouteAck body when one is due (seq advanced); 0: none. */
-uint32_t routetake_ack(struct routetake *t, uint8_t out[16]);
+uint32_t routetake_ack(struct routetake *t, uint8_t out[32]);
 /* Body of a ROUTE_WANT. */
-uint32_t route_want_put(uint8_t out[16], uint64_t from);
+uint32_t route_want_put(uint8_t out[32], uint64_t from);
 
 #endif
