@@ -2,6 +2,7 @@
 #include "node/admin/admin.h"
 
 #include "node/admin/herald.h"
+#include "node/admin/http.h"
 #include "node/admin/server.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -18,6 +19,7 @@ struct admin {
     struct event *stop_event;
     int stop_fd; /* written to when the loop is to end */
     struct server *server;
+    struct http *http; /* NULL: not wanted */
     struct herald *herald;
     pthread_t thread;
     bool has_thread;
@@ -60,6 +62,10 @@ static enum err admin_open(struct admin *a)
     enum err e = server_new(&a->server, &a->env, a->base);
     if (e != OK)
         return e;
+    if (a->env.conf.http_addr_n)
+        e = http_new(&a->http, &a->env, a->base);
+    if (e != OK)
+        return e;
     a->herald = herald_new(&a->env, a->base);
     a->has_thread = pthread_create(&a->thread, NULL, admin_main, a) == 0;
     return a->has_thread ? OK : ERR_LIMIT;
@@ -70,7 +76,8 @@ enum err admin_new(struct admin **out, const struct admin_conf *conf)
     struct admin *a = mem_zalloc(sizeof *a);
     uint64_t wall_ms = admin_wall_ms();
     a->env.conf = *conf;
-    a->env.figures = (struct figures){.io = conf->io, .writer = conf->writer, .store = conf->store};
+    a->env.figures = (struct figures){
+        .io = conf->io, .writer = conf->writer, .store = conf->store, .cluster = conf->cluster};
     a->env.started_ms = admin_mono_ms() - (wall_ms > conf->boot_wall_ms ? wall_ms - conf->boot_wall_ms : 0);
     enum err e = admin_open(a);
     if (e != OK) {
@@ -92,6 +99,7 @@ void admin_free(struct admin *a)
         pthread_join(a->thread, NULL);
     }
     herald_free(a->herald);
+    http_free(a->http);
     server_free(a->server);
     if (a->stop_event)
         event_free(a->stop_event);

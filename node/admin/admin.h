@@ -2,9 +2,10 @@
 #ifndef COVEY_ADMIN_ADMIN_H
 #define COVEY_ADMIN_ADMIN_H
 
-/* The admin thread: answers `covey ctl` on a Unix socket (node/app/ctl.h has the protocol) and publishes
- * $SYS. It asks workers by mail and never touches what is theirs. */
+/* The admin thread: answers `covey ctl` on a Unix socket (node/app/ctl.h has the protocol), HTTP requests for
+ * the health of the node, and publishes $SYS. It asks workers by mail and never touches what is theirs. */
 
+#include "node/admin/cluster_view.h"
 #include "node/io/io.h"
 
 struct store;
@@ -15,7 +16,13 @@ struct admin_conf {
     struct node *node;
     struct writer *writer;
     struct store *store;
+    const struct cluster_view_ops *cluster; /* NULL: the node is alone; else it outlives the admin */
+    const char *cluster_name;
+    uint32_t drain_rate; /* clients a second where the command names none */
     const char *ctl_socket;
+    struct sockaddr_storage http_addr; /* for HTTP */
+    socklen_t http_addr_n;             /* 0: none */
+    const char *http_text;             /* the address for people */
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */
     uint32_t sys_heartbeat_ms; /* of its uptime and datetime; 0: not published */

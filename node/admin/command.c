@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-static const struct command *const tables[] = {commands_node, commands_clients, commands_topics,
-                                               commands_retainer, commands_listeners};
+static const struct command *const tables[] = {commands_node,     commands_clients,   commands_topics,
+                                               commands_retainer, commands_listeners, commands_cluster};
 
 static uint64_t clock_ms(clockid_t clock)
 {

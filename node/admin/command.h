@@ -34,6 +34,13 @@ struct listing {
     uint64_t count;
 };
 
+/* What a command of the cluster waits for. */
+struct waiting {
+    uint64_t until_ms; /* monotonic */
+    uint64_t told_ms;
+    struct net_addr addr;
+};
+
 struct call {
     struct admin_env *env;
     const char *const *words;
@@ -44,13 +51,18 @@ struct call {
     struct text out; /* taken and emptied by whoever sends it */
     /* Adds more to out; false: that was all. NULL: there is no more. */
     bool (*produce)(struct call *c);
+    uint32_t wait_ms; /* produce has nothing now; ask it again after so long */
     struct listing listing;
+    struct waiting waiting;
 };
 
-/* env and the words outlive the call, which call_fini() ends. Runs the command; the status is final. */
+/* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
+ * the status. */
 void call_init(struct call *c, struct admin_env *env, const char *const *words, uint32_t words_n);
 void call_fini(struct call *c);
 
+/* For commands: the metrics whose names begin so, sorted. */
+void figures_put(struct call *c, const char *prefix);
 /* For commands: status 1 and a line. */
 void call_fail(struct call *c, const char *line);
 
@@ -72,5 +84,6 @@ extern const struct command commands_clients[];
 extern const struct command commands_topics[];
 extern const struct command commands_retainer[];
 extern const struct command commands_listeners[];
+extern const struct command commands_cluster[];
 
 #endif

@@ -41,23 +41,29 @@ static void put_figure(struct text *out, const char *name, uint64_t value)
 }
 
 /* v is the gathered list itself, which $SYS wants in its own order: it is gathered again each time. */
-static void put_sorted(struct text *out, struct sys_figure *v, uint32_t n)
+static void put_sorted(struct text *out, struct sys_figure *v, uint32_t n, const char *prefix)
 {
     qsort(v, n, sizeof *v, figure_cmp);
     for (uint32_t i = 0; i < n; i++)
-        put_figure(out, v[i].name, v[i].value);
+        if (strncmp(v[i].name, prefix, strlen(prefix)) == 0)
+            put_figure(out, v[i].name, v[i].value);
 }
 
 static void broker_stats(struct call *c)
 {
     figures_gather(&c->env->figures);
-    put_sorted(&c->out, c->env->figures.stats, c->env->figures.stats_n);
+    put_sorted(&c->out, c->env->figures.stats, c->env->figures.stats_n, "");
+}
+
+void figures_put(struct call *c, const char *prefix)
+{
+    figures_gather(&c->env->figures);
+    put_sorted(&c->out, c->env->figures.metrics, c->env->figures.metrics_n, prefix);
 }
 
 static void broker_metrics(struct call *c)
 {
-    figures_gather(&c->env->figures);
-    put_sorted(&c->out, c->env->figures.metrics, c->env->figures.metrics_n);
+    figures_put(c, "");
 }
 
 /* ---- process and store ---------------------------------------------------------------------------- */
@@ -81,7 +87,8 @@ static void storage(struct call *c)
         [STORE_META] = "records.meta",       [STORE_SESSIONS] = "records.sessions",
         [STORE_SUBS] = "records.subs",       [STORE_QUEUE] = "records.queue",
         [STORE_STATE] = "records.state",     [STORE_RETAINED] = "records.retained",
-        [STORE_HANDOFF] = "records.handoff",
+        [STORE_HANDOFF] = "records.handoff", [STORE_RETAINED_META] = "records.retained.stamps",
+        [STORE_SEEN] = "records.seen",       [STORE_PARCELS] = "records.parcels",
     };
     _Static_assert(array_len(names) == STORE_TABLES, "every table has a name");
     struct writer_stats w;

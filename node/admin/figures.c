@@ -5,6 +5,7 @@
 #include "proto/base/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct totals {
     struct inspect_totals t;
@@ -90,6 +91,63 @@ static void add_storage(struct figures *f)
     metric_add(f, "storage.commit_us.max", w.commit_us_max);
 }
 
+struct mesh_figures {
+    uint64_t counters[MESH_COUNTERS_N];
+    uint64_t nodes, ring_bytes, routes;
+};
+
+static void mesh_call(struct mesh *m, void *arg)
+{
+    struct mesh_figures *t = arg;
+    struct mesh_info info;
+    for (int i = 0; i < MESH_COUNTERS_N; i++)
+        t->counters[i] = mesh_counter(m, (enum mesh_counter)i);
+    mesh_info(m, &info);
+    t->nodes = 1;
+    for (uint32_t i = 0; i < info.peers_n; i++) {
+        t->nodes += info.peers[i].is_linked;
+        t->ring_bytes += info.peers[i].ring_bytes;
+        t->routes += info.peers[i].routes;
+    }
+    free(info.peers);
+}
+
+static void add_cluster_io(struct figures *f)
+{
+    struct cluster_io_stats s;
+    f->cluster->io_stats(f->cluster->ctx, &s);
+    metric_add(f, "cluster.io.bytes.received", s.recv_bytes);
+    metric_add(f, "cluster.io.bytes.sent", s.send_bytes);
+    metric_add(f, "cluster.io.datagrams.received", s.datagrams_received);
+    metric_add(f, "cluster.io.datagrams.sent", s.datagrams_sent);
+    metric_add(f, "cluster.io.datagrams.unsent", s.datagrams_unsent);
+    metric_add(f, "cluster.io.dials", s.dials);
+    metric_add(f, "cluster.io.dials.failed", s.dials_failed);
+    metric_add(f, "cluster.io.established", s.established);
+    metric_add(f, "cluster.io.resolves.failed", s.resolves_failed);
+    for (int i = 0; i < CLUSTER_FAULTS_N; i++) {
+        snprintf(f->cluster_fault_names[i], FIGURES_NAME_MAX, "cluster.io.faults.%s",
+                 cluster_fault_name((enum cluster_fault)i));
+        metric_add(f, f->cluster_fault_names[i], s.faults[i]);
+    }
+}
+
+/* Zeros once the thread has ended, so that the names stay the same. */
+static void add_cluster(struct figures *f)
+{
+    struct mesh_figures t = {0};
+    if (!f->cluster)
+        return;
+    enum err e = f->cluster->ask(f->cluster->ctx, mesh_call, &t);
+    (void)e;
+    stat_add(f, "cluster.nodes.count", t.nodes);
+    stat_add(f, "cluster.routes.count", t.routes);
+    stat_add(f, "cluster.ring.bytes", t.ring_bytes);
+    for (int i = 0; i < MESH_COUNTERS_N; i++)
+        metric_add(f, mesh_counter_name((enum mesh_counter)i), t.counters[i]);
+    add_cluster_io(f);
+}
+
 void figures_gather(struct figures *f)
 {
     struct totals t = {0};
@@ -104,4 +162,5 @@ void figures_gather(struct figures *f)
     add_counters(f, &t.t.counters);
     add_io(f);
     add_storage(f);
+    add_cluster(f);
 }

@@ -38,6 +38,7 @@ struct client {
     bool is_running; /* call is */
     bool is_answering;
     bool is_last; /* nothing follows what is waiting to be sent */
+    int status;   /* that was sent */
 };
 
 static void client_free(struct client *c)
@@ -69,15 +70,22 @@ static void client_send(struct client *c, struct text *t)
  * that the others get theirs. */
 static void client_produce(struct client *c)
 {
-    static const struct timeval now = {0, 0};
+    struct timeval later = {0, 0};
     struct evbuffer *out = bufferevent_get_output(c->bev);
     struct call *call = &c->call;
-    for (int i = 0; i < PIECES_MAX && !c->is_last && evbuffer_get_length(out) < SERVER_PIECE_BYTES; i++) {
+    call->wait_ms = 0;
+    for (int i = 0;
+         i < PIECES_MAX && !c->is_last && !call->wait_ms && evbuffer_get_length(out) < SERVER_PIECE_BYTES;
+         i++) {
         c->is_last = !call->produce(call);
+        if (c->is_last && call->status != c->status)
+            text_printf(&call->out, "%c%d", 0, call->status);
         client_send(c, &call->out);
     }
-    if (!c->is_last && evbuffer_get_length(out) == 0)
-        event_add(c->timer, &now);
+    later.tv_sec = call->wait_ms / 1000;
+    later.tv_usec = (suseconds_t)(call->wait_ms % 1000) * 1000;
+    if (!c->is_last && (call->wait_ms || evbuffer_get_length(out) == 0))
+        event_add(c->timer, &later);
 }
 
 static void client_go_on(struct client *c)
@@ -93,7 +101,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 {
     struct client *c = arg;
     (void)bev;
-    if (c->is_answering)
+    if (c->is_answering && !c->call.wait_ms)
         client_go_on(c);
 }
 
@@ -114,6 +122,7 @@ static void answer_begin(struct client *c, int status)
     struct timeval tv = {SERVER_TIMEOUT_MS / 1000, 0};
     struct text head = {0};
     c->is_answering = true;
+    c->status = status;
     event_del(c->timer);
     bufferevent_disable(c->bev, EV_READ);
     bufferevent_set_timeouts(c->bev, NULL, &tv);

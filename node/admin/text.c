@@ -4,6 +4,7 @@
 #include "proto/base/check.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
+#include "proto/topic/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,4 +72,20 @@ void text_escaped(struct text *t, struct bytes b, const char *also)
         }
         b = bytes_of(b.p + n, b.n - n);
     }
+}
+
+void text_json(struct text *t, struct bytes b)
+{
+    bool is_utf8 = utf8_is_valid(b);
+    text_add(t, "\"");
+    for (uint32_t i = 0; i < b.n; i++) {
+        uint8_t c = b.p[i];
+        if (c == '"' || c == '\\')
+            text_printf(t, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            text_printf(t, "\\u%04x", c);
+        else
+            text_printf(t, "%c", c >= 0x80 && !is_utf8 ? '?' : c);
+    }
+    text_add(t, "\"");
 }

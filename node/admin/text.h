@@ -15,6 +15,8 @@ struct text {
 void text_fini(struct text *t);
 void text_add(struct text *t, const char *s);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As a JSON string, quotes included. What is not UTF-8 becomes '?'. */
+void text_json(struct text *t, struct bytes b);
 /* As log_escape(), of any length; the ASCII characters in `also` become \xNN too. */
 void text_escaped(struct text *t, struct bytes b, const char *also);
 

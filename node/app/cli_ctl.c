@@ -18,6 +18,7 @@ static const char *const offline_help[] = {
     "topics list|show            which topics somebody is subscribed to",
     "retainer info|topics|clean  retained messages",
     "listeners                   addresses and connection counts",
+    "cluster status|join|leave   the other nodes",
     "log set-level LEVEL         what is logged from now on",
     "storage                     what is stored, and how commits go",
 };

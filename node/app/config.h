@@ -29,6 +29,9 @@ enum config_auto { CONFIG_NO, CONFIG_YES, CONFIG_AUTO };
 enum config_verify { VERIFY_NONE, VERIFY_PEER };
 enum config_log_to { LOG_TO_AUTO, LOG_TO_STDERR, LOG_TO_FILE }; /* auto: a file for a daemon only */
 enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum config_discovery { DISCOVERY_STATIC, DISCOVERY_DNS };
+enum config_dns_record { DNS_RECORD_A, DNS_RECORD_AAAA, DNS_RECORD_SRV };
+enum config_barrier { BARRIER_PEERS, BARRIER_LOCAL };
 
 /* Bits of config_ssl.versions. */
 #define CONFIG_TLSV1_2 1u
@@ -116,6 +119,45 @@ struct config_log {
     enum config_log_format format;
 };
 
+struct config_cluster {
+    bool enable;
+    const char *name;
+    struct config_addr bind; /* UDP and TCP */
+    const char *advertise;   /* "": the cluster thread works it out from bind */
+    const char *mqtt_address;
+    enum config_discovery discovery_strategy;
+    struct config_list seeds;
+    const char *dns_name;
+    enum config_dns_record dns_record_type;
+    const char *dns_servers; /* "": those of the system */
+    const char *secret_file; /* "": none */
+    uint64_t autoclean_ms;
+    uint64_t probe_interval_ms;
+    uint64_t probe_timeout_ms;
+    uint64_t indirect_probes;
+    uint64_t suspicion_multiplier;
+    uint64_t suspicion_max_multiplier;
+    uint64_t gossip_interval_ms;
+    uint64_t gossip_nodes;
+    uint64_t retransmit_multiplier;
+    uint64_t push_pull_interval_ms;
+    uint64_t awareness_max;
+    uint64_t ping_interval_ms;
+    uint64_t silence_ms;
+    uint64_t ring_size;
+    enum config_barrier subscribe_barrier;
+    uint64_t subscribe_barrier_timeout_ms;
+    uint64_t claim_timeout_ms;
+    uint64_t forward_timeout_ms;
+    uint64_t drain_rate; /* clients a second */
+};
+
+struct config_http {
+    bool enable;
+    struct config_addr bind;
+    const char *bind_text;
+};
+
 /* certfile "" means that none is configured. */
 struct config_ssl {
     const char *certfile;
@@ -162,6 +204,8 @@ struct config {
     struct config_sys sys;
     struct config_storage storage;
     struct config_log log;
+    struct config_cluster cluster;
+    struct config_http http;
     struct config_listener *listeners; /* also those that are not enabled */
     size_t listeners_n;
 

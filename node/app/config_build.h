@@ -39,6 +39,16 @@ void config_resolve(struct config_build *b);
 /* Step 5: what no single value shows: files that are missing, listeners in each other's way. */
 void config_check(struct config_build *b);
 
+/* The cluster's part of steps 4 and 5. */
+void config_cluster_resolve(struct config_build *b);
+void config_cluster_check(struct config_build *b);
+
+/* Reports what is wrong with the value of an item, where it was given. */
+void config_build_note(struct config_build *b, enum config_severity severity, const struct config_item *item,
+                       const char *message);
+/* Reports a file that is named and cannot be read; "" is fine. */
+void config_build_file_check(struct config_build *b, const struct config_item *item);
+
 struct config_item *config_build_item(struct config_build *b, const char *path); /* NULL: none */
 /* The item of the listener's key that ends with suffix: "bind", "ssl_options.certfile". It must exist. */
 struct config_item *config_build_listener_item(struct config_build *b, size_t listener, const char *suffix);

@@ -8,15 +8,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void note(struct config_build *b, enum config_severity severity, const struct config_item *item,
-                 const char *message)
+void config_build_note(struct config_build *b, enum config_severity severity, const struct config_item *item,
+                       const char *message)
 {
     const char *where = item->origin == CONFIG_FROM_DEFAULT ? "" : item->where;
     config_report_add(b->report, severity, where, item->path, "%s", message);
 }
 
 /* A certificate or key: a regular file that can be read. */
-static void file_check(struct config_build *b, const struct config_item *item)
+void config_build_file_check(struct config_build *b, const struct config_item *item)
 {
     struct stat st;
     int trouble = 0;
@@ -27,9 +27,9 @@ static void file_check(struct config_build *b, const struct config_item *item)
     else if (!S_ISREG(st.st_mode))
         trouble = EINVAL;
     if (trouble)
-        note(b, CONFIG_ERROR, item,
-             config_arena_printf(b->report->arena, "cannot read %s: %s", item->text,
-                                 trouble == EINVAL ? "not a file" : strerror(trouble)));
+        config_build_note(b, CONFIG_ERROR, item,
+                          config_arena_printf(b->report->arena, "cannot read %s: %s", item->text,
+                                              trouble == EINVAL ? "not a file" : strerror(trouble)));
 }
 
 static void ssl_check(struct config_build *b, size_t at)
@@ -39,17 +39,18 @@ static void ssl_check(struct config_build *b, size_t at)
     const struct config_item *keyfile = config_build_listener_item(b, at, "ssl_options.keyfile");
     const struct config_item *cacertfile = config_build_listener_item(b, at, "ssl_options.cacertfile");
     if (*certfile->text == 0)
-        note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
+        config_build_note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
     else if (*keyfile->text == 0)
-        note(b, CONFIG_ERROR, keyfile, "must be given with ssl_options.certfile");
-    file_check(b, certfile);
-    file_check(b, keyfile);
-    file_check(b, cacertfile);
+        config_build_note(b, CONFIG_ERROR, keyfile, "must be given with ssl_options.certfile");
+    config_build_file_check(b, certfile);
+    config_build_file_check(b, keyfile);
+    config_build_file_check(b, cacertfile);
     if (l->ssl.verify == VERIFY_PEER && *cacertfile->text == 0)
-        note(b, CONFIG_ERROR, cacertfile, "must be given with ssl_options.verify verify_peer");
+        config_build_note(b, CONFIG_ERROR, cacertfile, "must be given with ssl_options.verify verify_peer");
     if (l->ssl.verify == VERIFY_NONE && l->ssl.fail_if_no_peer_cert)
-        note(b, CONFIG_ERROR, config_build_listener_item(b, at, "ssl_options.fail_if_no_peer_cert"),
-             "needs ssl_options.verify verify_peer");
+        config_build_note(b, CONFIG_ERROR,
+                          config_build_listener_item(b, at, "ssl_options.fail_if_no_peer_cert"),
+                          "needs ssl_options.verify verify_peer");
 }
 
 /* Whether anything of the listener was set by the user. */
@@ -70,33 +71,35 @@ static void listener_check(struct config_build *b, size_t at)
     bool has_ws = l->kind == LISTENER_WS || l->kind == LISTENER_WSS;
     if (!l->enable) {
         if (has_ssl && is_touched(b, at) && config_build_listener_item(b, at, "enable")->is_auto)
-            note(b, CONFIG_WARNING, config_build_listener_item(b, at, "enable"),
-                 "the listener is not enabled, since ssl_options.certfile is not given");
+            config_build_note(b, CONFIG_WARNING, config_build_listener_item(b, at, "enable"),
+                              "the listener is not enabled, since ssl_options.certfile is not given");
         return;
     }
     if (l->bind.len == 0) {
-        note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
+        config_build_note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
         return;
     }
     for (size_t i = 0; i < at; i++) {
         const struct config_listener *other = &b->conf->listeners[i];
         if (other->enable && other->bind.len && config_addr_collides(&other->bind, &l->bind))
-            note(b, CONFIG_ERROR, bind,
-                 config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s", l->bind_text,
-                                     other->id, other->bind_text));
+            config_build_note(b, CONFIG_ERROR, bind,
+                              config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
+                                                  l->bind_text, other->id, other->bind_text));
     }
     if (has_ssl)
         ssl_check(b, at);
     if (has_ws && l->ws.max_frame_size < l->max_packet_size)
-        note(b, CONFIG_WARNING, config_build_listener_item(b, at, "websocket.max_frame_size"),
-             "is less than max_packet_size: clients must split large packets into several frames");
+        config_build_note(
+            b, CONFIG_WARNING, config_build_listener_item(b, at, "websocket.max_frame_size"),
+            "is less than max_packet_size: clients must split large packets into several frames");
     if (!l->is_loopback && !l->allow_anonymous)
-        note(b, CONFIG_WARNING, bind,
-             "can be reached from other machines, and no authentication is configured: clients are refused; "
-             "see allow_anonymous");
+        config_build_note(
+            b, CONFIG_WARNING, bind,
+            "can be reached from other machines, and no authentication is configured: clients are refused; "
+            "see allow_anonymous");
     if (!l->is_loopback && l->allow_anonymous)
-        note(b, CONFIG_WARNING, config_build_listener_item(b, at, "allow_anonymous"),
-             "anybody who can reach the listener may publish and subscribe");
+        config_build_note(b, CONFIG_WARNING, config_build_listener_item(b, at, "allow_anonymous"),
+                          "anybody who can reach the listener may publish and subscribe");
 }
 
 static void node_check(struct config_build *b)
@@ -106,12 +109,13 @@ static void node_check(struct config_build *b)
     const struct sockaddr_un *un = NULL;
     /* The name is a level of topics under $SYS, and is printed in single quotes. */
     if (!at || at == node->name || at[1] == 0 || strchr(at + 1, '@') || strpbrk(node->name, "/+#' \"\\"))
-        note(b, CONFIG_ERROR, config_build_item(b, "node.name"),
-             "must be name@host without blanks, quotes, /, + or #");
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "node.name"),
+                          "must be name@host without blanks, quotes, /, + or #");
     if (strlen(node->ctl_socket) >= sizeof un->sun_path)
-        note(b, CONFIG_ERROR, config_build_item(b, "node.ctl_socket"),
-             config_arena_printf(b->report->arena, "the path of a socket has at most %zu bytes: %s",
-                                 sizeof un->sun_path - 1, node->ctl_socket));
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "node.ctl_socket"),
+                          config_arena_printf(b->report->arena,
+                                              "the path of a socket has at most %zu bytes: %s",
+                                              sizeof un->sun_path - 1, node->ctl_socket));
 }
 
 /* Paths that must lead somewhere. */
@@ -121,7 +125,7 @@ static void paths_check(struct config_build *b)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct config_item *item = config_build_item(b, paths[i]);
         if (*item->text == 0)
-            note(b, CONFIG_ERROR, item, "must not be empty");
+            config_build_note(b, CONFIG_ERROR, item, "must not be empty");
     }
 }
 
@@ -129,13 +133,26 @@ static void mqtt_check(struct config_build *b)
 {
     const struct config_mqtt *m = &b->conf->mqtt;
     if (m->receive_maximum > m->max_awaiting_rel)
-        note(b, CONFIG_WARNING, config_build_item(b, "mqtt.receive_maximum"),
-             "is more than mqtt.max_awaiting_rel; the lower of the two is in force");
+        config_build_note(b, CONFIG_WARNING, config_build_item(b, "mqtt.receive_maximum"),
+                          "is more than mqtt.max_awaiting_rel; the lower of the two is in force");
     if (m->server_keepalive_ms % 1000)
-        note(b, CONFIG_ERROR, config_build_item(b, "mqtt.server_keepalive"), "must be whole seconds");
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "mqtt.server_keepalive"),
+                          "must be whole seconds");
     if (m->keepalive_multiplier_percent < 150)
-        note(b, CONFIG_WARNING, config_build_item(b, "mqtt.keepalive_multiplier"),
-             "is less than the 1.5 that MQTT lets clients rely on");
+        config_build_note(b, CONFIG_WARNING, config_build_item(b, "mqtt.keepalive_multiplier"),
+                          "is less than the 1.5 that MQTT lets clients rely on");
+}
+
+static void http_check(struct config_build *b)
+{
+    const struct config_http *http = &b->conf->http;
+    for (size_t i = 0; i < b->conf->listeners_n && http->enable; i++) {
+        const struct config_listener *l = &b->conf->listeners[i];
+        if (l->enable && l->bind.len && config_addr_collides(&l->bind, &http->bind))
+            config_build_note(b, CONFIG_ERROR, config_build_item(b, "dashboard.listeners.http.bind"),
+                              config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
+                                                  http->bind_text, l->id, l->bind_text));
+    }
 }
 
 void config_check(struct config_build *b)
@@ -144,6 +161,8 @@ void config_check(struct config_build *b)
     node_check(b);
     paths_check(b);
     mqtt_check(b);
+    config_cluster_check(b);
+    http_check(b);
     for (size_t i = 0; i < b->conf->listeners_n; i++) {
         listener_check(b, i);
         enabled += b->conf->listeners[i].enable;

@@ -72,6 +72,8 @@ static void listener_resolve(struct config_build *b, size_t at)
 void config_resolve(struct config_build *b)
 {
     node_resolve(b);
+    config_cluster_resolve(b);
+    b->conf->http.bind_text = config_addr_text(&b->conf->http.bind, b->conf->arena);
     for (size_t i = 0; i < b->conf->listeners_n; i++)
         listener_resolve(b, i);
     for (size_t i = 0; i < b->conf->items_n; i++) {
@@ -80,8 +82,9 @@ void config_resolve(struct config_build *b)
         config_value_fetch(item->key, &v, config_build_base(b, item));
         if (item->key->type == CONFIG_ADDR && v.addr.len == 0)
             continue;
-        /* The store makes its own choice. */
-        v.is_auto = item->is_auto && item->key->type == CONFIG_SIZE && v.u == 0;
+        /* The store and the cluster thread make their own choice. */
+        v.is_auto = item->is_auto && ((item->key->type == CONFIG_SIZE && v.u == 0) ||
+                                      (item->key->type == CONFIG_STRING && *v.s == 0));
         item->text = config_value_text(item->key, &v, b->conf->arena);
     }
 }

@@ -25,7 +25,9 @@ static bool is_plain(const char *text)
 /* Values hold no control characters, so quotes and backslashes are all there is to escape. */
 static void yaml_put(const struct config_key *key, const char *text, FILE *out)
 {
-    if (key->type == CONFIG_LIST || key->type == CONFIG_SET || is_plain(text)) {
+    bool is_list = key->type == CONFIG_LIST || key->type == CONFIG_SET;
+    /* With an address in brackets a list is a list to us, but something else to YAML. */
+    if (is_list ? !strchr(text + 1, '[') : is_plain(text)) {
         fputs(text, out);
         return;
     }

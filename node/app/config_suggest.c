@@ -27,7 +27,12 @@ static const struct instead insteads[] = {
     {"zones", "these settings are under mqtt"},
     {"broker", "these settings are under mqtt and sys_topics"},
     {"allow_anonymous", "use mqtt.allow_anonymous"},
-    {"node.cookie", "not needed: there is no Erlang cookie"},
+    {"node.cookie", "not needed: there is no Erlang cookie; see cluster.secret_file"},
+    {"cluster.discovery", "use cluster.discovery_strategy"},
+    {"cluster.autoheal", "not needed: parts of a cluster that see each other again are one again"},
+    {"cluster.etcd", "use cluster.static.seeds or cluster.dns.name"},
+    {"cluster.k8s", "use cluster.dns.name with a headless service"},
+    {"cluster.mcast", "use cluster.static.seeds or cluster.dns.name"},
     {"node.process_limit", "not needed: there is no Erlang virtual machine"},
     {"node.max_ports", "not needed: there is no Erlang virtual machine"},
 };

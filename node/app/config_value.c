@@ -115,13 +115,21 @@ static size_t trim(const char **s, size_t n)
     return n;
 }
 
+/* Brackets stand only around the address in "[::1]:7946". */
+static bool is_element(const char *word, size_t n)
+{
+    const char *end = n && word[0] == '[' ? memchr(word, ']', n) : NULL;
+    size_t at = end ? (size_t)(end - word) + 1 : 0;
+    if (end && (at == n || word[at] != ':' || memchr(word + 1, '[', at - 1)))
+        return false;
+    return n && !memchr(word + at, '[', n - at) && !memchr(word + at, ']', n - at);
+}
+
 /* "[a, b]" or "a, b"; false when an element is empty or a bracket is missing. */
 static bool list_parse(const char *text, struct config_list *out, struct config_arena *arena)
 {
     size_t n = trim(&text, strlen(text)), elements_max = 1;
-    if (n && text[0] == '[') {
-        if (n < 2 || text[n - 1] != ']')
-            return false;
+    if (n > 1 && text[0] == '[' && text[n - 1] == ']') {
         text++;
         n = trim(&text, n - 2);
     }
@@ -136,7 +144,7 @@ static bool list_parse(const char *text, struct config_list *out, struct config_
         const char *comma = memchr(text, ',', (size_t)(end - text));
         const char *word = text;
         size_t word_n = trim(&word, (size_t)((comma ? comma : end) - text));
-        if (word_n == 0 || memchr(word, '[', word_n) || memchr(word, ']', word_n))
+        if (!is_element(word, word_n))
             return false;
         v[out->n++] = config_arena_dup(arena, word, word_n);
         if (!comma)

@@ -154,8 +154,8 @@ static const char *scalar_text(struct reader *r)
     return config_arena_dup(r->b->conf->arena, s, n);
 }
 
-/* A list as the text that config_value_parse() takes. Elements stand in it as they are, so those with its
- * own characters are refused. */
+/* A list as the text that config_value_parse() takes. Elements stand in it as they are, so those with a comma
+ * are refused here and those with other brackets than an address has, there. */
 static void list_read(struct reader *r, const struct config_key *key)
 {
     const char *place = here(r);
@@ -170,7 +170,7 @@ static void list_read(struct reader *r, const struct config_key *key)
         else if (!node_skip(r))
             return;
         size_t n = word ? strlen(word) : 0;
-        if (n == 0 || strpbrk(word, ",[]") || o + n + 4 > sizeof text) {
+        if (n == 0 || strchr(word, ',') || o + n + 4 > sizeof text) {
             is_good = false;
             continue;
         }

@@ -78,14 +78,32 @@ static enum err request_send(int fd, const char *p, size_t n, int timeout_ms)
     return OK;
 }
 
-/* The first line of the answer; what is behind it goes on to out. */
+/* The first line of the answer; what is behind it goes on to out, up to a NUL. */
 struct answer {
     FILE *out;
     char line[8];
     size_t line_n;
     bool has_status;
+    bool is_over; /* the text is: the status comes again */
     int status;
 };
+
+/* From the NUL on, or what follows of it. */
+static enum err last_status_feed(struct answer *a, const char *p, size_t n)
+{
+    if (!a->is_over) {
+        a->is_over = true;
+        a->status = 0;
+        p++;
+        n--;
+    }
+    for (; n; p++, n--) {
+        if (*p < '0' || *p > '9' || a->status > 99)
+            return ERR_IO;
+        a->status = a->status * 10 + *p - '0';
+    }
+    return OK;
+}
 
 static enum err answer_feed(struct answer *a, const char *p, size_t n)
 {
@@ -102,11 +120,13 @@ static enum err answer_feed(struct answer *a, const char *p, size_t n)
             a->line[a->line_n++] = c;
         }
     }
-    if (n && a->out) {
-        fwrite(p, 1, n, a->out);
+    const char *nul = a->is_over ? p : memchr(p, 0, n);
+    size_t text_n = nul ? (size_t)(nul - p) : n;
+    if (text_n && a->out) {
+        fwrite(p, 1, text_n, a->out);
         fflush(a->out);
     }
-    return OK;
+    return nul ? last_status_feed(a, nul, n - text_n) : OK;
 }
 
 static enum err answer_read(int fd, struct answer *a, int timeout_ms)

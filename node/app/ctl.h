@@ -7,6 +7,7 @@
  * Protocol, on a Unix stream socket that only the node's user and root may open, one request a connection:
  *   request  = words, each ended by a NUL, then one more NUL; "clients\0show\0c1\0\0"
  *   response = the exit status in decimal and a newline, then text until the server closes; "0\npong\n"
+ *              a NUL in the text ends it, and what follows is the status instead: "0\nleft=3\n\0" "1"
  * The word "ping" alone is answered with status 0 and "pong\n" once clients can connect. A request larger
  * than CTL_REQUEST_BYTES_MAX is refused. */
 

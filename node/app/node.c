@@ -2,6 +2,7 @@
 #include "node/app/node.h"
 
 #include "node/admin/admin.h"
+#include "node/app/cluster.h"
 #include "node/app/settings.h"
 #include "node/io/io.h"
 #include "proto/base/check.h"
@@ -14,6 +15,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+enum { CLUSTER_STOP_MS = 2000 };
+
 /* The parts of a running node, in the order in which they start; they end in the opposite one. */
 struct parts {
     const struct config *conf;
@@ -25,9 +28,12 @@ struct parts {
     struct store *store;
     struct writer *writer;
     struct node *node;
+    struct cluster_io *cluster; /* NULL: the node is alone */
+    struct cluster_view_ops cluster_view;
     struct io *io;
     struct admin *admin;
     uint64_t boot_wall_ms;
+    struct node_id id;
     uint64_t boot_epoch;
     uint8_t home_key[16];
     uint32_t workers_before;
@@ -56,7 +62,7 @@ static enum err identity_load(struct parts *p)
 {
     struct store_reader *r;
     struct bytes v;
-    uint8_t id[16], epoch[8];
+    uint8_t epoch[8];
     struct store_batch b;
     const struct store_batch *batches[1] = {&b};
     enum err e = store_reader_new(&r, p->store);
@@ -68,9 +74,9 @@ static enum err identity_load(struct parts *p)
         return e;
     }
     store_batch_init(&b);
-    if (store_get(r, STORE_META, bytes_str("node_id"), &v) != OK) {
-        randombytes_buf(id, sizeof id);
-        store_batch_put(&b, STORE_META, bytes_str("node_id"), bytes_of(id, sizeof id));
+    if (store_get(r, STORE_META, bytes_str("node_id"), &v) != OK || !node_id_read(&p->id, v)) {
+        randombytes_buf(p->id.b, sizeof p->id.b);
+        store_batch_put(&b, STORE_META, bytes_str("node_id"), node_id_bytes(&p->id));
     }
     if (store_get(r, STORE_META, bytes_str("boot_epoch"), &v) == OK && v.n == 8)
         p->boot_epoch = be64_get(v.p);
@@ -136,6 +142,9 @@ static enum err core_start(struct parts *p)
         .shards = (uint32_t)p->conf->node.workers,
         .boot_wall_ms = p->boot_wall_ms,
         .shards_before = p->workers_before,
+        .id = p->id,
+        .epoch = p->boot_epoch,
+        .is_clustered = p->conf->cluster.enable,
         .commit_ops = (uint32_t)p->conf->storage.commit_ops,
         .settings = &p->settings,
         .store = p->store,
@@ -148,6 +157,30 @@ static enum err core_start(struct parts *p)
     if (e == OK)
         e = node_load(p->node);
     return e == OK ? workers_store(p) : e;
+}
+
+static void to_worker(void *ctx, uint32_t shard, struct mailbag *bag)
+{
+    struct parts *p = ctx;
+    io_post(p->io, shard, bag);
+}
+
+/* Its thread starts later, when there are workers to send to. */
+static enum err cluster_make(struct parts *p)
+{
+    struct cluster_io_conf cc;
+    if (!p->conf->cluster.enable)
+        return OK;
+    cluster_conf_of(&cc, p->conf);
+    cc.mesh.node = p->node;
+    cc.mesh.id = p->id;
+    cc.mesh.epoch = p->boot_epoch;
+    randombytes_buf(&cc.mesh.seed, sizeof cc.mesh.seed);
+    cc.mesh.log = cc.log = p->log;
+    cc.shards = (uint32_t)p->conf->node.workers;
+    cc.post = to_worker;
+    cc.post_ctx = p;
+    return cluster_io_new(&p->cluster, &cc);
 }
 
 /* A disabled TLS listener without a certificate is not even one that could be started later. */
@@ -177,35 +210,70 @@ static enum err io_part_start(struct parts *p)
         .writer = p->writer,
         .listeners = p->listeners,
         .listeners_n = used,
+        .cluster = p->cluster,
         .commit_interval_ms = (uint32_t)((p->conf->storage.commit_interval_us + 999) / 1000),
         .log = p->log,
     };
     enum err e = io_new(&p->io, &ic);
-    return e == OK ? io_start(p->io) : e;
+    if (e == OK)
+        e = io_start(p->io);
+    return e == OK && p->cluster ? cluster_io_start(p->cluster) : e;
+}
+
+static enum err view_ask(void *ctx, void (*fn)(struct mesh *m, void *arg), void *arg)
+{
+    return cluster_io_ask(ctx, fn, arg);
+}
+
+static void view_io_stats(void *ctx, struct cluster_io_stats *out)
+{
+    cluster_io_stats(ctx, out);
 }
 
 static enum err admin_start(struct parts *p)
 {
+    p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
     struct admin_conf ac = {
         .io = p->io,
         .node = p->node,
         .writer = p->writer,
         .store = p->store,
+        .cluster = p->cluster ? &p->cluster_view : NULL,
+        .cluster_name = p->conf->cluster.name,
+        .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
         .boot_wall_ms = p->boot_wall_ms,
         .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
         .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
         .log = p->log,
     };
+    if (p->conf->http.enable) {
+        memcpy(&ac.http_addr, &p->conf->http.bind.u, p->conf->http.bind.len);
+        ac.http_addr_n = p->conf->http.bind.len;
+        ac.http_text = p->conf->http.bind_text;
+    }
     return admin_new(&p->admin, &ac);
 }
 
+static void leave(struct mesh *m, void *arg)
+{
+    (void)arg;
+    mesh_leave(m);
+}
+
+/* The others hear that this node goes before its clients are told, and what the workers do for them in the
+ * end still goes over the links. */
 static void parts_stop(struct parts *p)
 {
     admin_free(p->admin);
+    if (p->cluster && p->io)
+        cluster_io_call(p->cluster, leave, NULL);
     if (p->io)
         io_stop(p->io, (uint32_t)p->conf->node.shutdown_timeout_ms);
+    if (p->cluster)
+        cluster_io_stop(p->cluster, CLUSTER_STOP_MS);
     writer_free(p->writer); /* its last reports still reach the workers' mailboxes */
+    cluster_io_free(p->cluster);
     io_free(p->io);
     node_free(p->node);
     io_defer_barrier();
@@ -245,6 +313,8 @@ int node_run(const struct config *conf, struct log_sink *log)
     enum err e = store_start(&p);
     if (e == OK)
         e = core_start(&p);
+    if (e == OK)
+        e = cluster_make(&p);
     if (e == OK)
         e = io_part_start(&p);
     if (e == OK)

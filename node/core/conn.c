@@ -14,8 +14,8 @@ enum { ACKQ_PAUSE = 4096, ACKQ_RESUME = 1024 };
 const char *conn_end_name(enum conn_end e)
 {
     static const char *const names[CONN_ENDS] = {
-        "none",  "client",     "lost",   "keep_alive", "no_connect", "refused",
-        "fault", "taken_over", "kicked", "transport",  "shutdown",   "store",
+        "none",       "client", "lost",      "keep_alive", "no_connect", "refused", "fault",
+        "taken_over", "kicked", "transport", "shutdown",   "moved",      "store",
     };
     return names[e];
 }
@@ -26,6 +26,7 @@ void conn_init(struct conn *c, struct shard *sh, const struct settings *settings
     *c =
         (struct conn){.shard = sh, .settings = settings, .state = CONN_NEW, .problem_info = 1, .peer = *peer};
     list_init(&c->dirty_link);
+    list_init(&c->congested_link);
     list_push(&sh->conns, &c->all_link);
     sh->conns_n++;
     wheel_timer_init(&c->timer);
@@ -78,7 +79,8 @@ void conn_receive_give(struct conn *c)
 void conn_pace(struct conn *c)
 {
     uint32_t n = c->ackq ? c->ackq->n : 0;
-    bool pause = c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE;
+    bool pause = c->claim || !list_is_empty(&c->congested_link) ||
+                 (c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE);
     if (pause != c->read_paused) {
         c->read_paused = pause;
         conn_mark_dirty(c);
@@ -111,6 +113,7 @@ static void count_end(struct shard *sh, enum conn_end end)
     case CONN_END_TAKEN_OVER:
     case CONN_END_KICKED:
     case CONN_END_SHUTDOWN:
+    case CONN_END_MOVED:
     case CONN_END_STORE:
     case CONN_ENDS:
         break;
@@ -130,6 +133,8 @@ static void conn_end(struct conn *c, enum conn_end end)
         COUNT(sh, CLIENT_DISCONNECTED);
     }
     c->state = CONN_CLOSING;
+    claim_forget(c);
+    list_del(&c->congested_link);
     c->out_held = 0;
     c->end = (uint8_t)end;
     c->read_paused = 1;
@@ -154,18 +159,32 @@ void conn_on_lost(struct conn *c, enum conn_end end)
     conn_end(c, end);
 }
 
+/* DISCONNECT, for those who understand it [MQTT-3.14.0-1]. */
+static void disconnect_send(struct conn *c, enum reason code, const char *text, struct bytes reference)
+{
+    if (c->state != CONN_OPEN || c->version != MQTT_V5)
+        return;
+    uint8_t *b = outbuf_reserve(&c->out, &c->shard->outpool, ENCODE_SMALL_MAX + reference.n);
+    uint8_t *e = encode_disconnect(b, code, text, reference, c->packet_size_max);
+    outbuf_commit(&c->out, e);
+    conn_sent(c, (uint32_t)(e - b));
+    COUNT(c->shard, DISCONNECT_SENT);
+}
+
 void conn_close(struct conn *c, enum reason code, const char *text, enum conn_end end)
 {
     if (c->state == CONN_CLOSING)
         return;
-    if (c->state == CONN_OPEN && c->version == MQTT_V5) { /* [MQTT-3.14.0-1] */
-        uint8_t *b = outbuf_reserve(&c->out, &c->shard->outpool, ENCODE_SMALL_MAX);
-        uint8_t *e = encode_disconnect(b, code, text, bytes_of(NULL, 0), c->packet_size_max);
-        outbuf_commit(&c->out, e);
-        conn_sent(c, (uint32_t)(e - b));
-        COUNT(c->shard, DISCONNECT_SENT);
-    }
+    disconnect_send(c, code, text, bytes_of(NULL, 0));
     conn_end(c, end);
+}
+
+void conn_redirect(struct conn *c, const char *reference)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    disconnect_send(c, RC_USE_ANOTHER_SERVER, "This node is being drained", bytes_str(reference));
+    conn_end(c, CONN_END_MOVED);
 }
 
 bool conn_fail(struct conn *c, enum reason code, const char *text)

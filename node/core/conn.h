@@ -25,6 +25,7 @@ struct ackq;
 struct alias_in;
 struct alias_out;
 struct replay;
+struct claim;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -41,6 +42,7 @@ enum conn_end {
     CONN_END_KICKED,
     CONN_END_TRANSPORT, /* TLS or WebSocket fault, or it would not read what it was owed */
     CONN_END_SHUTDOWN,
+    CONN_END_MOVED, /* to another node of the cluster */
     CONN_END_STORE, /* a promise could not be kept and 3.x has no code to say so */
     CONN_ENDS,
 };
@@ -58,14 +60,16 @@ struct conn {
     const struct settings *settings;
     struct outbuf out;
     struct list dirty_link;
-    struct list all_link;     /* in the shard's list of connections */
-    struct wheel_timer timer; /* CONNECT time-out, then keep alive */
-    uint64_t rx_ms;           /* when the last packet came */
-    uint32_t keep_alive_ms;   /* 0: none; already multiplied */
-    uint32_t packet_size_max; /* the client's; 0: none */
-    uint8_t state;            /* enum conn_state */
-    uint8_t version;          /* enum mqtt_version */
-    uint8_t end;              /* enum conn_end */
+    struct list all_link;       /* in the shard's list of connections */
+    struct list congested_link; /* in the shard's list of those that wait for a peer's link */
+    struct claim *claim;        /* the CONNECT waits for the cluster, see claim.h */
+    struct wheel_timer timer;   /* CONNECT time-out, then keep alive */
+    uint64_t rx_ms;             /* when the last packet came */
+    uint32_t keep_alive_ms;     /* 0: none; already multiplied */
+    uint32_t packet_size_max;   /* the client's; 0: none */
+    uint8_t state;              /* enum conn_state */
+    uint8_t version;            /* enum mqtt_version */
+    uint8_t end;                /* enum conn_end */
     uint8_t problem_info : 1;
     uint8_t read_paused : 1;   /* the I/O layer must not read */
     uint8_t write_blocked : 1; /* set by the I/O layer: the socket would not take more; cleared by it too */
@@ -108,6 +112,9 @@ void conn_on_writable(struct conn *c);
 
 /* Ends the connection from our side: v5 clients get DISCONNECT with the code and text (may be NULL). */
 void conn_close(struct conn *c, enum reason code, const char *text, enum conn_end end);
+
+/* Tells the client to use another server (5.0, 0x9C) and closes; reference ("": none) says which. */
+void conn_redirect(struct conn *c, const char *reference);
 
 /* ---- before a connection has a shard -------------------------------------------------------------- */
 

@@ -25,6 +25,11 @@ void conn_receive_give(struct conn *c);
 void conn_pace(struct conn *c);
 
 bool on_connect(struct conn *c, uint8_t *body, uint32_t n);
+/* The CONNACK that was held must not be said: the store did not forget the old session. What was written
+ * since goes with it, and the client is refused. */
+void connack_take_back(struct conn *c);
+/* A CONNECT that waited for the cluster goes on; stamp: of its claim. */
+void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp);
 bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f);
 bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n);
 bool on_unsubscribe(struct conn *c, const uint8_t *body, uint32_t n);

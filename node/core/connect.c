@@ -49,6 +49,11 @@ static enum reason connect_judge(const struct conn *c, const struct connect *k, 
         *text = "An empty Client Identifier needs Clean Session"; /* [MQTT-3.1.3-8] of 3.1.1 */
         return RC_CLIENT_ID_NOT_VALID;
     }
+    if (__atomic_load_n(&c->shard->node->peers.is_draining, __ATOMIC_RELAXED) &&
+        peers_any(&c->shard->node->peers)) {
+        *text = "This node is being drained: use another one";
+        return RC_USE_ANOTHER_SERVER;
+    }
     if (k->auth_method.p) {
         *text = "No enhanced authentication method is configured"; /* [MQTT-4.12.0-1] */
         return RC_BAD_AUTHENTICATION_METHOD;
@@ -144,6 +149,8 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
                    CONN_END_TAKEN_OVER);
         s = session_find(sh, id); /* it may have ended with its connection */
     }
+    if (s && session_is_leaving(s))
+        parcel_stay(s);
     if (s && k->clean_start) {
         COUNT(sh, SESSION_DISCARDED);
         c->out_held = s->is_recorded;
@@ -155,6 +162,8 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
         COUNT(sh, SESSION_RESUMED);
         return s;
     }
+    /* After a failed commit an earlier one of this id may still be in the store. */
+    c->out_held |= sh->persist.has_failed && expiry_of(c->settings, k) > 0;
     COUNT(sh, SESSION_CREATED);
     return session_new(sh, id, 0);
 }
@@ -184,6 +193,15 @@ static void session_take_settings(struct session *s, struct conn *c, const struc
     }
 }
 
+void connack_take_back(struct conn *c)
+{
+    struct connack a = {
+        .code = RC_SERVER_UNAVAILABLE, .text = "The old session could not be deleted", .qos_max = 2};
+    outbuf_fini(&c->out, &c->shard->outpool);
+    c->state = CONN_NEW; /* as far as the client knows [MQTT-3.14.0-1] */
+    connack_send(c, &a);
+}
+
 /* A stored session was discarded for this CONNECT: the CONNACK that says so leaves when the store has
  * forgotten it, and what else is written meanwhile leaves behind it. */
 static void connack_hold(struct conn *c)
@@ -194,7 +212,8 @@ static void connack_hold(struct conn *c)
     pending_release(c->shard, p, RC_SUCCESS);
 }
 
-static bool connect_accept(struct conn *c, const struct connect *k)
+/* stamp: of the claim that was granted; 0: none was asked for. */
+static bool connect_accept(struct conn *c, const struct connect *k, uint64_t stamp)
 {
     const struct settings *set = c->settings;
     char assigned[ASSIGNED_MAX];
@@ -207,6 +226,10 @@ static bool connect_accept(struct conn *c, const struct connect *k)
     struct session *s = session_get(c, k, id, &a.session_present);
     conn_open(c, k);
     session_take_settings(s, c, k);
+    if (stamp)
+        s->stamp = stamp;
+    else
+        claim_tell_held(s);
     a.session_present = a.session_present && k->version != MQTT_V31;
     a.has_session_expiry = k->version == MQTT_V5 && s->expiry_s != k->session_expiry_s;
     a.session_expiry_s = s->expiry_s;
@@ -247,7 +270,19 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     enum reason code = connect_judge(c, &k, &text);
     if (code != RC_SUCCESS)
         return refuse(c, code, text);
-    return connect_accept(c, &k);
+    if (k.client_id.n && claim_is_needed(c->shard, k.client_id)) {
+        claim_begin(c, &k, body, n);
+        return true;
+    }
+    return connect_accept(c, &k, 0);
+}
+
+void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
+{
+    struct connect k;
+    struct fault f;
+    CHECK(decode_connect(body, n, &k, &f)); /* it was good before */
+    connect_accept(c, &k, stamp);
 }
 
 bool on_disconnect(struct conn *c, const uint8_t *body, uint32_t n)

@@ -41,6 +41,7 @@
     X(DROPPED_STORE, "messages.dropped.store_failed")             \
     X(DROPPED_SESSION_END, "messages.dropped.session_ended")      \
     X(DROPPED_AWAIT_REL, "messages.dropped.await_pubrel_timeout") \
+    X(DROPPED_PEER_FULL, "messages.dropped.link_full")            \
     X(RETAINED_REFUSED, "messages.retained.refused")              \
     X(CLIENT_CONNECTED, "client.connected")                       \
     X(CLIENT_DISCONNECTED, "client.disconnected")                 \
@@ -49,11 +50,15 @@
     X(CLIENT_KEEP_ALIVE, "client.keepalive_timeout")              \
     X(CLIENT_NO_CONNECT, "client.connect_timeout")                \
     X(CLIENT_LOST, "client.lost")                                 \
+    X(CLIENT_MOVED, "client.moved")                               \
     X(SESSION_CREATED, "session.created")                         \
     X(SESSION_RESUMED, "session.resumed")                         \
     X(SESSION_TAKENOVER, "session.takenover")                     \
     X(SESSION_DISCARDED, "session.discarded")                     \
     X(SESSION_TERMINATED, "session.terminated")                   \
+    X(SESSION_HANDED_OVER, "session.handed_over")                 \
+    X(SESSION_TAKEN_IN, "session.taken_in")                       \
+    X(SESSION_MERGED, "session.merged")                           \
     X(WILL_PUBLISHED, "messages.will.published")                  \
     X(STORE_FAILURES, "storage.commit_failures")
 

@@ -23,8 +23,13 @@ struct msg *publication_msg(struct shard *sh, struct publication *p)
 {
     if (!p->msg) {
         p->msg = msg_new(&p->m, sh->wall_ms, p->origin);
-        if (!p->msg)
+        if (!p->msg) {
             p->failed = RC_QUOTA_EXCEEDED;
+            return NULL;
+        }
+        if (!p->uid && sh->node->conf.is_clustered)
+            p->uid = shard_uid(sh);
+        p->msg->uid = p->uid;
     }
     return p->msg;
 }
@@ -33,6 +38,10 @@ struct pending *publication_wait(struct publication *p)
 {
     if (p->pending)
         return pending_ref(p->pending);
+    if (p->rx) {
+        p->pending = pending_new_arrival(p->rx, p->rx_index);
+        return pending_ref(p->pending);
+    }
     if (!p->conn || p->m.qos == 0)
         return NULL;
     p->pending =
@@ -131,8 +140,8 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     return true;
 }
 
-static void deliver_session(struct shard *sh, struct publication *p, struct session *s, unsigned qos,
-                            bool retain, const uint32_t *ids, uint32_t ids_n)
+void deliver_kept(struct shard *sh, struct publication *p, struct session *s, unsigned qos, bool retain,
+                  const uint32_t *ids, uint32_t ids_n)
 {
     struct publish_how how = {.qos = (uint8_t)qos, .retain = retain, .ids = ids, .ids_n = ids_n};
     bool keep_qos0 = !s->conn && session_is_persistent(s) && sh->node->conf.settings->queue_qos0;
@@ -143,6 +152,13 @@ static void deliver_session(struct shard *sh, struct publication *p, struct sess
         return;
     }
     p->receivers++;
+}
+
+static void deliver_session(struct shard *sh, struct publication *p, struct session *s, unsigned qos,
+                            bool retain, const uint32_t *ids, uint32_t ids_n)
+{
+    if (likely(!s->parcel) || !qos || !parcel_hold(sh, p, s, qos, retain, ids, ids_n))
+        deliver_kept(sh, p, s, qos, retain, ids, ids_n);
 }
 
 void deliver_to(struct shard *sh, struct publication *p, struct session *s, unsigned qos)
@@ -268,15 +284,20 @@ static void deliver_remote(struct shard *sh, struct publication *p, uint64_t sha
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match)
 {
     uint64_t remote = match->remote;
+    uint64_t peers = match->peers ? peers_of_slots(&sh->node->peers, match->peers) : 0;
     uint32_t shared_n = match->shared_n;
     /* Nothing that is delivered changes subscriptions, so the match stays valid. */
     deliver_local(sh, p, match);
     for (uint32_t i = 0; i < shared_n; i++)
         share_deliver(sh, p, match->shared[i]);
-    if (remote && p->hold)
-        handoff_give(sh, p, remote);
-    else if (remote)
-        deliver_remote(sh, p, remote);
+    if ((remote | peers) && p->hold) {
+        handoff_give(sh, p, remote, peers);
+    } else {
+        if (remote)
+            deliver_remote(sh, p, remote);
+        if (unlikely(peers))
+            forward_publish(sh, p, peers);
+    }
     if (!p->receivers && !p->refused)
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
     if (!p->receivers && p->refused && !p->failed)

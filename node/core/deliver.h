@@ -11,8 +11,10 @@
 #include "node/core/session.h"
 #include "proto/mqtt/msg.h"
 
+struct node;
 struct shard;
 struct match;
+struct rxframe;
 
 enum { FORM_V5 = 1, FORM_QOS = 2, FORMS = 4 };
 
@@ -23,9 +25,12 @@ struct publication {
     struct conn *conn;       /* the publisher's, to be acknowledged; NULL: nobody's */
     struct pending *pending; /* once somebody waits; the publication's ref */
     uint64_t origin;         /* session number of the publisher; 0: none */
-    uint64_t client_hash;    /* of the publisher's client id, for shared subscriptions */
-    uint32_t receivers;      /* sessions that it reached, here or by mail */
-    uint32_t refused;        /* sessions whose queue is full */
+    uint64_t uid;            /* of the message in the cluster; 0: none was needed yet */
+    struct rxframe *rx;      /* came from a peer by this frame, and an answer is wanted */
+    uint32_t rx_index;
+    uint64_t client_hash; /* of the publisher's client id, for shared subscriptions */
+    uint32_t receivers;   /* sessions that it reached, here or by mail */
+    uint32_t refused;     /* sessions whose queue is full */
     uint16_t packet_id;
     uint8_t raw_form;       /* FORM_* of raw */
     uint8_t hold;           /* not to be sent by persistent sessions before it is stored */
@@ -38,6 +43,9 @@ struct publication {
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match);
 /* To one session, as if a subscription with this QoS had matched. */
 void deliver_to(struct shard *sh, struct publication *p, struct session *s, unsigned qos);
+/* The same with its options, past what holds messages aside for a session that is on its way (parcel.h). */
+void deliver_kept(struct shard *sh, struct publication *p, struct session *s, unsigned qos, bool retain,
+                  const uint32_t *ids, uint32_t ids_n);
 /* Only to the plain subscribers of this shard. */
 void deliver_local(struct shard *sh, struct publication *p, const struct match *match);
 /* To one subscription, as one that a shared route picked, or for a retained message. */
@@ -57,6 +65,10 @@ bool conn_has_room(const struct conn *c);
 
 /* The members of a shared route: picks one and delivers. */
 void share_deliver(struct shard *sh, struct publication *p, struct route *r);
+/* A member of a shared route on this node, those with a connection first: its shard and number there. False:
+ * there is none. Any thread. */
+bool share_pick_here(const struct node *n, const struct route *r, uint64_t random, uint32_t *shard,
+                     uint32_t *pick);
 /* To member `pick` of the shared route on this shard. */
 void share_deliver_here(struct shard *sh, struct publication *p, uint32_t route_id, uint32_t pick);
 

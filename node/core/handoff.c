@@ -30,18 +30,30 @@ void handoffs_fini(struct handoffs *h)
     *h = (struct handoffs){0};
 }
 
-void handoff_give(struct shard *sh, struct publication *p, uint64_t shards)
+/* Room for the record of one; its number is taken. */
+static uint8_t *record_begin(struct shard *sh, struct handoff *h, uint32_t size)
+{
+    uint8_t key[8];
+    h->number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
+    uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, h->number), 4 + size);
+    return be32_put(at, h->to);
+}
+
+void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers)
 {
     struct msg *m = publication_msg(sh, p);
-    uint8_t key[8];
     if (!m)
         return;
     for (; shards; shards &= shards - 1) {
         struct handoff h = {.msg = msg_ref(m), .to = (uint32_t)__builtin_ctzll(shards)};
-        h.number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
-        uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, h.number),
-                                          (uint32_t)(4 + msg_record_size(m)));
-        msg_record_put(be32_put(at, h.to), m);
+        msg_record_put(record_begin(sh, &h, (uint32_t)msg_record_size(m)), m);
+        handoffs_add(&sh->handoffs, &h);
+        p->receivers++;
+    }
+    for (; peers; peers &= peers - 1) {
+        struct handoff h = {.msg = msg_ref(m), .to = HANDOFF_TO_PEER};
+        h.peer = sh->node->peers.ids[__builtin_ctzll(peers)];
+        peer_handoff_put(record_begin(sh, &h, peer_handoff_size(m)), &h.peer, m->uid, m);
         handoffs_add(&sh->handoffs, &h);
         p->receivers++;
     }
@@ -54,6 +66,7 @@ void handoffs_seal(struct shard *sh)
     struct handoffs t = sh->handoffs_sealed;
     sh->handoffs_sealed = sh->handoffs;
     sh->handoffs = t;
+    peer_handoffs_seal(sh);
 }
 
 void handoffs_on_stored(struct shard *sh, bool stored)
@@ -61,15 +74,18 @@ void handoffs_on_stored(struct shard *sh, bool stored)
     struct handoffs *h = &sh->handoffs_sealed;
     for (uint32_t i = 0; i < h->n; i++) {
         struct mail m = {.kind = MAIL_HANDOFF, .msg = h->v[i].msg, .u.code = h->v[i].number};
-        if (stored)
+        if (stored && h->v[i].to == HANDOFF_TO_PEER)
+            peer_handoff_start(sh, &h->v[i].peer, h->v[i].number, m.msg->uid, m.msg);
+        else if (stored)
             mail_push(sh, h->v[i].to, &m);
         else
             msg_unref(m.msg);
     }
     h->n = 0;
+    peer_handoffs_on_stored(sh, stored);
 }
 
-static void handoff_forget(struct shard *sh, uint64_t number)
+void handoff_forget(struct shard *sh, uint64_t number)
 {
     uint8_t key[8];
     store_batch_del(&sh->persist.ops, STORE_HANDOFF, number_key(key, number));
@@ -135,13 +151,17 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
         struct cursor c = cursor_of(value);
         uint32_t to;
         uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
-        struct msg *m = e == OK && key.n == 8 && cursor_u32(&c, &to) ? msg_record_take(&c) : NULL;
+        bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
+        n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
+        if (good && to == HANDOFF_TO_PEER &&
+            peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
+            continue;
+        struct msg *m = good && to != HANDOFF_TO_PEER ? msg_record_take(&c) : NULL;
         if (!m) {
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
             continue;
         }
-        n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
         handoff_replay(n, to, m, number);
         msg_unref(m);
     }
@@ -185,5 +205,7 @@ enum err handoff_load(struct node *n)
             e = commit_all(n);
     }
     store_reader_free(r);
-    return e;
+    if (e == OK)
+        e = seen_load(n);
+    return e == OK ? parcels_load(n) : e;
 }

@@ -13,6 +13,7 @@
  * Table HANDOFF: key: handoff number; value: be32 shard, a message record. */
 
 #include "node/core/deliver.h"
+#include "proto/rpc/node_id.h"
 
 struct node;
 
@@ -20,7 +21,8 @@ struct node;
 struct handoff {
     struct msg *msg; /* owned */
     uint64_t number;
-    uint32_t to;
+    uint32_t to; /* shard, or HANDOFF_TO_PEER */
+    struct node_id peer;
 };
 
 struct handoffs {
@@ -28,8 +30,10 @@ struct handoffs {
     uint32_t n, cap;
 };
 
-/* Puts p for each shard in the bit set `shards` into the next batch. */
-void handoff_give(struct shard *sh, struct publication *p, uint64_t shards);
+/* Puts p for each shard in the bit set `shards` and each peer in `peers` into the next batch. */
+void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers);
+/* Its record is to be deleted. */
+void handoff_forget(struct shard *sh, uint64_t number);
 /* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */
 void handoffs_seal(struct shard *sh);
 void handoffs_on_stored(struct shard *sh, bool stored);

@@ -23,6 +23,20 @@ enum mail_kind {
     MAIL_HANDOFF,  /* msg (a ref), code: the handoff's number; see handoff.h */
     MAIL_RESOLVED, /* pending: yours; code */
     MAIL_CALL,     /* fn(shard, arg) */
+    /* between shards and the cluster thread */
+    MAIL_FORWARD,     /* arg: struct fchunk */
+    MAIL_ARRIVALS,    /* arg: struct arrivals */
+    MAIL_ARRIVED,     /* the same, answered */
+    MAIL_ARRIVED_ONE, /* arg: struct rxframe (no ref), pick: index, code: the answer */
+    MAIL_BARRIER,     /* pending: yours; answer MAIL_RESOLVED when the peers know our routes */
+    MAIL_CLAIM,       /* arg: struct claim_order, see claim.h */
+    MAIL_HELD,        /* arg: struct held: this node holds a client id */
+    MAIL_UNHELD,      /* the same: no longer */
+    MAIL_PARCEL,      /* arg: struct parcel_piece, see parcel.h */
+    MAIL_PARCEL_TOLD, /* arg: struct parcel_news */
+    MAIL_SETTLED,     /* arg: struct settled, see handoff_peer.h */
+    MAIL_RETAINED,    /* arg: struct retained_change, of a shard for the peers, of a peer for a shard */
+    MAIL_MESH_CALL,   /* mesh_fn(mesh, arg): on the cluster thread */
 };
 
 struct mail {
@@ -34,6 +48,7 @@ struct mail {
         uint32_t route_id;
         uint64_t code;
         void (*fn)(struct shard *sh, void *arg);
+        void (*mesh_fn)(struct mesh *m, void *arg);
     } u;
     void *arg;
 };
@@ -45,5 +60,9 @@ struct mailbag {
     uint32_t cap;
     struct mail items[];
 };
+
+/* Appends to the bag at *bag, making it when it is NULL. from: the sender's number; the cluster thread's is
+ * MAIL_TO_CLUSTER. */
+void mailbag_push(struct mailbag **bag, uint32_t from, const struct mail *m);
 
 #endif

@@ -2,7 +2,9 @@
 #include "node/core/node.h"
 
 #include "node/core/queue_disk.h"
+#include "node/core/retained.h"
 #include "node/core/shard_i.h"
+#include "node/core/subscribe.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 #include "proto/record/record.h"
@@ -15,6 +17,7 @@ enum err node_new(struct node **out, const struct node_conf *conf)
     CHECK(conf->shards > 0 && conf->shards <= NODE_SHARDS_MAX);
     struct node *n = mem_zalloc(sizeof *n);
     n->conf = *conf;
+    n->tag = be64_get(conf->id.b);
     n->routes = routes_new(conf->seed, conf->shards, conf->defer_free);
     for (uint32_t i = 0; i < conf->shards; i++) {
         n->shards[i] = shard_new(n, i);
@@ -41,6 +44,16 @@ void node_free(struct node *n)
 const struct node_conf *node_conf(const struct node *n)
 {
     return &n->conf;
+}
+
+struct peers *node_peers(struct node *n)
+{
+    return &n->peers;
+}
+
+struct routes *node_routes(struct node *n)
+{
+    return n->routes;
 }
 
 struct shard *node_shard(struct node *n, uint32_t number)
@@ -118,9 +131,10 @@ static void load_state(struct loader *l, struct session *s)
 static void load_session(struct loader *l, uint64_t number, const struct record_session *r)
 {
     struct shard *sh = l->node->shards[node_home(l->node, r->client_id)];
-    if (session_find(sh, r->client_id)) {
-        l->damaged++;
-        return;
+    struct session *older = session_find(sh, r->client_id);
+    if (older) { /* its end was not stored in time: the newer one counts */
+        will_drop(older);
+        session_end(older);
     }
     struct session *s = session_new(sh, r->client_id, number);
     s->expiry_s = r->expiry_s;
@@ -129,6 +143,7 @@ static void load_session(struct loader *l, uint64_t number, const struct record_
     s->is_recorded = 1;
     /* One that was online when the node ended counts from now. */
     s->since_ms = r->offline_since_ms ? r->offline_since_ms : sh->wall_ms;
+    s->stamp = s->since_ms << 16;
     if (r->username.n)
         s->username = mem_dup(r->username.p, r->username.n);
     if (r->will) {
@@ -183,5 +198,7 @@ enum err node_load(struct node *n)
     if (l.damaged)
         LOG(n->conf.log, LOG_ERROR, "store damaged records skipped=%llu", (unsigned long long)l.damaged);
     LOG(n->conf.log, LOG_INFO, "store loaded sessions=%llu", (unsigned long long)l.loaded);
+    if (e == OK)
+        e = retained_load(n);
     return e == OK ? handoff_load(n) : e;
 }

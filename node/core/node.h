@@ -8,7 +8,11 @@
 #include "node/core/settings.h"
 #include "node/core/shard.h"
 #include "proto/base/log.h"
+#include "proto/rpc/node_id.h"
 #include "storage/store.h"
+
+struct peers;
+struct routes;
 
 struct node_conf {
     const char *name;       /* "covey@127.0.0.1" */
@@ -18,6 +22,9 @@ struct node_conf {
     uint8_t home_key[16];   /* of the hash that finds a client id's home; the same at each start */
     uint32_t shards_before; /* how many there were when the store was last used; 0: as many */
     uint64_t boot_wall_ms;
+    struct node_id id;   /* of the data directory */
+    uint64_t epoch;      /* of this start of it */
+    bool is_clustered;   /* other nodes may come: routes are journaled, client ids claimed */
     uint32_t commit_ops; /* so many operations are not kept waiting for company; 0: no such number */
     const struct settings *settings; /* the node's own defaults */
     struct store *store;
@@ -39,6 +46,8 @@ const struct node_conf *node_conf(const struct node *n);
 struct shard *node_shard(struct node *n, uint32_t number);
 /* The shard that a client id lives on. Any thread. */
 uint32_t node_home(const struct node *n, struct bytes client_id);
-/* The owner of a client id is looked up, never assumed: here it is always a shard of this node. */
+/* What the shards know of the other nodes; the cluster thread writes it. */
+struct peers *node_peers(struct node *n);
+struct routes *node_routes(struct node *n);
 
 #endif

@@ -46,8 +46,39 @@ struct pending *pending_new_proxy(uint32_t from, struct pending *origin)
 {
     struct pending *p = mem_zalloc(sizeof *p);
     p->refs = 1;
+    p->role = PENDING_PROXY;
     p->from = from;
-    p->origin = origin;
+    p->u.origin = origin;
+    return p;
+}
+
+struct pending *pending_new_arrival(struct rxframe *rx, uint32_t index)
+{
+    struct pending *p = mem_zalloc(sizeof *p);
+    p->refs = 1;
+    p->role = PENDING_ARRIVAL;
+    p->from = MAIL_TO_CLUSTER;
+    p->rx_index = index;
+    p->u.rx = rx;
+    return p;
+}
+
+struct pending *pending_new_handoff(uint64_t number)
+{
+    struct pending *p = mem_zalloc(sizeof *p);
+    p->role = PENDING_HANDOFF;
+    p->refs = 1;
+    p->u.handoff = number;
+    return p;
+}
+
+struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code), void *arg)
+{
+    struct pending *p = mem_zalloc(sizeof *p);
+    p->role = PENDING_CALL;
+    p->refs = 1;
+    p->u.call.fn = fn;
+    p->u.call.arg = arg;
     return p;
 }
 
@@ -85,7 +116,7 @@ static void ack_write(struct conn *c, struct pending *p)
         c->out_held = 0;
         conn_mark_dirty(c);
         if (p->failed)
-            conn_close(c, p->code, "The old session could not be deleted", CONN_END_STORE);
+            connack_take_back(c);
         return;
     }
     if (p->failed && c->version != MQTT_V5) {
@@ -116,6 +147,17 @@ static void ackq_flush(struct conn *c)
         conn_pace(c);
 }
 
+/* The message came again meanwhile and its PUBREC waits: it would say that the first one was kept. */
+static void repeats_fail(struct conn *c, uint16_t packet_id, enum reason code)
+{
+    for (struct pending *p = c->ackq ? c->ackq->first : NULL; p; p = p->next) {
+        if (p->type != PACKET_PUBREC || p->packet_id != packet_id || !p->keeps_id)
+            continue;
+        p->failed = 1;
+        p->code = (uint8_t)code;
+    }
+}
+
 /* What a failure changes before the acknowledgement says so. */
 static void pending_fail(struct shard *sh, struct pending *p, enum reason code)
 {
@@ -131,6 +173,37 @@ static void pending_fail(struct shard *sh, struct pending *p, enum reason code)
         s = session_find(sh, bytes_str(p->session_id));
     if (s && pidset_del(s->rx2, p->packet_id))
         persist_touch(s);
+    if (s && s->conn)
+        repeats_fail(s->conn, p->packet_id, code);
+}
+
+/* Whoever it stands for is told. */
+static void pending_tell(struct shard *sh, struct pending *p)
+{
+    struct mail m = {.u.code = p->failed ? p->code : RC_SUCCESS};
+    switch ((enum pending_role)p->role) {
+    case PENDING_CLIENT:
+        break;
+    case PENDING_PROXY:
+        m.kind = MAIL_RESOLVED;
+        m.pending = p->u.origin;
+        mail_push(sh, p->from, &m);
+        break;
+    case PENDING_ARRIVAL:
+        /* Only a store can fail who waited; 0x97 would say that a queue is full, for good. */
+        m.u.code = p->failed ? RC_IMPLEMENTATION_SPECIFIC : RC_SUCCESS;
+        m.kind = MAIL_ARRIVED_ONE;
+        m.arg = p->u.rx;
+        m.pick = p->rx_index;
+        mail_push(sh, MAIL_TO_CLUSTER, &m);
+        break;
+    case PENDING_HANDOFF:
+        peer_handoff_on_answer(sh, p->u.handoff, (enum reason)p->code);
+        break;
+    case PENDING_CALL:
+        p->u.call.fn(sh, p->u.call.arg, (enum reason)p->code);
+        break;
+    }
 }
 
 void pending_release(struct shard *sh, struct pending *p, enum reason code)
@@ -140,12 +213,12 @@ void pending_release(struct shard *sh, struct pending *p, enum reason code)
     CHECK(p->refs > 0);
     if (code >= RC_UNSPECIFIED_ERROR && !p->failed)
         pending_fail(sh, p, code);
+    if (p->role == PENDING_HANDOFF && code == RC_NO_MATCHING_SUBSCRIBERS)
+        p->code = (uint8_t)code; /* the peer is gone without an answer */
     if (--p->refs > 0)
         return;
-    if (p->origin) {
-        struct mail m = {.kind = MAIL_RESOLVED, .pending = p->origin};
-        m.u.code = p->failed ? p->code : RC_SUCCESS;
-        mail_push(sh, p->from, &m);
+    if (p->role != PENDING_CLIENT) {
+        pending_tell(sh, p);
         pending_free(p);
     } else if (p->conn) {
         ackq_flush(p->conn);
@@ -158,7 +231,10 @@ void pending_drop(struct pending *p)
 {
     if (!p || --p->refs > 0)
         return;
-    pending_drop(p->origin);
+    if (p->role == PENDING_PROXY)
+        pending_drop(p->u.origin);
+    if (p->role == PENDING_CALL)
+        free(p->u.call.arg);
     pending_free(p);
 }
 

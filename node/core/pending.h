@@ -12,6 +12,16 @@
 
 struct conn;
 struct shard;
+struct rxframe;
+
+/* Whom it is for. */
+enum pending_role {
+    PENDING_CLIENT,  /* the connection's client */
+    PENDING_PROXY,   /* a pending of another shard */
+    PENDING_ARRIVAL, /* a publisher on another node, by an entry of a frame */
+    PENDING_HANDOFF, /* a handoff to another node, see handoff_peer.h */
+    PENDING_CALL,    /* a function of this shard */
+};
 
 struct pending {
     struct conn *conn;    /* NULL: orphaned, or a proxy */
@@ -24,8 +34,18 @@ struct pending {
     uint8_t keeps_id; /* PUBREC for a repeat: the id stays whatever happens, so it waits until a commit
                          succeeds */
     uint8_t counted;  /* it holds one of the client's Receive Maximum */
-    uint32_t from;    /* of a proxy: the shard, and its pending */
-    struct pending *origin;
+    uint32_t from;    /* of a proxy: the shard, and its pending; or MAIL_TO_CLUSTER, and the frame's entry */
+    uint8_t role;     /* enum pending_role */
+    uint32_t rx_index;
+    union {
+        struct pending *origin;
+        struct rxframe *rx;
+        uint64_t handoff; /* number */
+        struct {
+            void (*fn)(struct shard *sh, void *arg, enum reason code);
+            void *arg; /* from malloc(); fn owns it */
+        } call;
+    } u;
     char *session_id;      /* of an orphaned PUBREC: whose QoS 2 id it is about; owned */
     struct suback *suback; /* of SUBACK and UNSUBACK: codes and what to undo; owned */
 };
@@ -48,6 +68,10 @@ struct ackq {
 struct pending *pending_new(struct conn *c, enum packet_type type, uint16_t packet_id, enum reason code);
 /* A stand-in here for a pending of shard `from`: tells it when released. */
 struct pending *pending_new_proxy(uint32_t from, struct pending *origin);
+/* A stand-in for a publisher on another node, whose message came as an entry of rx. */
+struct pending *pending_new_arrival(struct rxframe *rx, uint32_t index);
+struct pending *pending_new_handoff(uint64_t number);
+struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code), void *arg);
 struct pending *pending_ref(struct pending *p);
 /* Drops one reference; e: how what it waited for ended. NULL is fine. */
 void pending_release(struct shard *sh, struct pending *p, enum reason code);

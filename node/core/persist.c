@@ -164,6 +164,43 @@ void persist_wait_sealed(struct shard *sh, struct pending *p)
     waiting_push(&ps->sealed_waiting, &ps->sealed_waiting_n, &ps->sealed_waiting_cap, p);
 }
 
+struct stored_call {
+    void (*fn)(struct shard *sh, void *arg);
+    void (*redo)(struct shard *sh, void *arg);
+    void *arg;
+};
+
+static void stored_call_wait(struct shard *sh, struct stored_call *c);
+
+static void on_stored_call(struct shard *sh, void *arg, enum reason code)
+{
+    struct stored_call *c = arg;
+    if (code >= RC_UNSPECIFIED_ERROR) {
+        if (c->redo)
+            c->redo(sh, c->arg);
+        stored_call_wait(sh, c);
+        return;
+    }
+    c->fn(sh, c->arg);
+    free(c);
+}
+
+static void stored_call_wait(struct shard *sh, struct stored_call *c)
+{
+    struct pending *p = pending_new_call(on_stored_call, c);
+    persist_wait(sh, p);
+    persist_hurry(sh);
+    pending_release(sh, p, RC_SUCCESS);
+}
+
+void persist_call(struct shard *sh, void (*fn)(struct shard *sh, void *arg),
+                  void (*redo)(struct shard *sh, void *arg), void *arg)
+{
+    struct stored_call *c = mem_alloc(sizeof *c);
+    *c = (struct stored_call){fn, redo, arg};
+    stored_call_wait(sh, c);
+}
+
 void persist_hurry(struct shard *sh)
 {
     sh->persist.urgent = 1;
@@ -192,20 +229,6 @@ enum shard_seal shard_seal_state(const struct shard *sh)
         return SHARD_SEAL_NOW;
     bool any = p->waiting_n || p->ops.ops || !list_is_empty(&p->sessions);
     return any ? SHARD_SEAL_SOON : SHARD_SEAL_NOTHING;
-}
-
-static void batch_append(struct store_batch *to, const struct store_batch *from)
-{
-    size_t at = 0;
-    struct store_op op;
-    while (store_batch_next(from, &at, &op)) {
-        if (op.kind == STORE_PUT)
-            store_batch_put(to, op.table, op.key, op.value);
-        else if (op.kind == STORE_DEL)
-            store_batch_del(to, op.table, op.key);
-        else
-            store_batch_del_prefix(to, op.table, op.key);
-    }
 }
 
 static void batch_swap(struct store_batch *a, struct store_batch *b)
@@ -247,6 +270,9 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     p->waiting_n = 0;
     p->urgent = 0;
     p->retained_sealed = sh->node->retained_given[sh->number];
+    p->retained_bytes_sealed = p->retained_bytes;
+    p->retained_bytes = 0;
+    p->retained_arrived_sealed = p->retained_arrived;
     p->in_flight = 1;
     if (!store_batch_is_empty(b))
         return true;
@@ -296,11 +322,11 @@ static void on_failure(struct shard *sh, enum err result)
     /* What must hold comes again, before what has gathered since. */
     struct store_batch later;
     store_batch_init(&later);
-    batch_append(&later, &p->keep_sealed);
-    batch_append(&later, &p->ops);
+    store_batch_append(&later, &p->keep_sealed);
+    store_batch_append(&later, &p->ops);
     batch_swap(&p->ops, &later);
     store_batch_fini(&later);
-    batch_append(&p->keep_sealed, &p->keep);
+    store_batch_append(&p->keep_sealed, &p->keep);
     batch_swap(&p->keep, &p->keep_sealed);
 }
 
@@ -326,5 +352,5 @@ void shard_on_stored(struct shard *sh, enum err result)
         pending_release(sh, w, reason_of(result));
     }
     p->sealed_waiting_n = 0;
-    retained_on_stored(sh, p->retained_sealed);
+    retained_on_stored(sh, p->retained_sealed, result);
 }

@@ -44,8 +44,12 @@ struct persist {
     struct sealed *sealed;
     uint32_t sealed_n, sealed_cap;
     uint64_t retained_sealed; /* retained changes in the batch under way */
-    uint64_t retry_ms;        /* after a failure: not before (monotonic) */
-    uint32_t urgent;          /* somebody waits and no acknowledgement can help */
+    uint64_t retained_bytes;  /* of changes of other nodes, in the next batch */
+    uint64_t retained_bytes_sealed;
+    uint64_t retained_arrived; /* how many of these there were so far, and up to the batch under way */
+    uint64_t retained_arrived_sealed;
+    uint64_t retry_ms; /* after a failure: not before (monotonic) */
+    uint32_t urgent;   /* somebody waits and no acknowledgement can help */
     uint8_t in_flight;
     uint8_t has_failed; /* the last commit failed */
 };
@@ -69,6 +73,11 @@ void persist_wait_sealed(struct shard *sh, struct pending *p);
 void persist_forget(struct session *s);
 /* p (gets a ref) waits for the next batch. */
 void persist_wait(struct shard *sh, struct pending *p);
+/* Calls fn(shard, arg) when a commit has succeeded that has all that must hold in the end and was changed so
+ * far; a failed one first calls redo(shard, arg), which may be NULL, to change again what is lost with it.
+ * arg: from malloc(). */
+void persist_call(struct shard *sh, void (*fn)(struct shard *sh, void *arg),
+                  void (*redo)(struct shard *sh, void *arg), void *arg);
 /* The next batch is wanted at once. */
 void persist_hurry(struct shard *sh);
 /* May the next sequence number be used? Asks the store for more when they run short; the commit pumps the

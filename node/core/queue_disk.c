@@ -202,12 +202,15 @@ void queue_on_store_failed(struct session *s, const struct sealed *sealed)
     s->state_dirty = 1;
     for (uint64_t i = sealed->from; q && i < sealed->to; i++) {
         struct slot *slot = sendq_find(q, i);
-        if (!slot || slot->state != SLOT_READY || !slot->qos)
+        if (!slot || !slot->qos)
             continue;
-        if (slot->handoff) { /* its handoff is still in the store: it comes again with the next batch */
+        if (slot->handoff &&
+            is_to_store(slot)) { /* it is still stored elsewhere: again with the next batch */
             q->sealed = i < q->sealed ? i : q->sealed;
             continue;
         }
+        if (slot->state != SLOT_READY)
+            continue;
         COUNT(s->shard, DROPPED_STORE);
         size_t bytes = slot->msg ? msg_size(slot->msg) : 0;
         q->queued -= q->queued > 0;

@@ -65,8 +65,7 @@ void replay_add(struct conn *c, struct subscription *sub)
         list_init(&c->replay->items);
         list_init(&c->replay->wait_link);
     }
-    for (uint32_t i = 0; i < n; i++)
-        c->replay->given[i] = __atomic_load_n(&node->retained_given[i], __ATOMIC_ACQUIRE);
+    retained_given(node, c->replay->given);
     replay_del(c, sub);
     struct replay_item *it = mem_zalloc(sizeof *it);
     it->sub = sub;
@@ -85,18 +84,9 @@ void replay_del(struct conn *c, const struct subscription *sub)
     }
 }
 
-static bool is_ready(const struct node *node, const struct replay *r)
-{
-    for (uint32_t i = 0; i < node->conf.shards; i++) {
-        if (__atomic_load_n(&node->retained_done[i], __ATOMIC_ACQUIRE) < r->given[i])
-            return false;
-    }
-    return true;
-}
-
 bool replay_is_waiting(const struct conn *c)
 {
-    return c->replay && !is_ready(c->shard->node, c->replay);
+    return c->replay && !retained_is_stored(c->shard->node, c->replay->given);
 }
 
 void replay_hold(struct conn *c, struct pending *p)
@@ -140,17 +130,39 @@ static bool replay_one(void *ctx, struct bytes key, struct bytes record)
     return true;
 }
 
+static void on_hurry(struct shard *sh, void *arg)
+{
+    (void)arg;
+    persist_hurry(sh);
+}
+
+/* Changes of other nodes wait for company when nobody wants to see them. */
+static void hurry(struct shard *sh, const struct replay *r)
+{
+    const struct node *node = sh->node;
+    for (uint32_t i = 0; node->conf.is_clustered && i < node->conf.shards; i++) {
+        if (__atomic_load_n(&node->retained_done[i], __ATOMIC_ACQUIRE) >= r->given[i])
+            continue;
+        if (i == sh->number)
+            persist_hurry(sh);
+        else
+            shard_call(sh, i, on_hurry, NULL);
+    }
+}
+
 void replay_run(struct conn *c)
 {
     struct replay *r = c->replay;
     struct shard *sh = c->shard;
     if (!r || r->is_running)
         return;
-    if (!is_ready(sh->node, r)) {
-        if (list_is_empty(&r->wait_link))
+    if (!retained_is_stored(sh->node, r->given)) {
+        if (list_is_empty(&r->wait_link)) {
             list_push(&sh->replays, &r->wait_link);
+            hurry(sh, r);
+        }
         __atomic_or_fetch(&sh->node->replays_waiting, 1ull << sh->number, __ATOMIC_ACQ_REL);
-        if (is_ready(sh->node, r)) /* done between the look and the flag */
+        if (retained_is_stored(sh->node, r->given)) /* done between the look and the flag */
             retained_wake(sh, NULL);
         return;
     }
@@ -187,11 +199,17 @@ void retained_wake(struct shard *sh, void *arg)
         replay_run(container_of(l, struct replay, wait_link)->conn);
 }
 
-void retained_on_stored(struct shard *sh, uint64_t n)
+void retained_on_stored(struct shard *sh, uint64_t n, enum err result)
 {
     struct node *node = sh->node;
+    __atomic_sub_fetch(&node->retained_arriving, sh->persist.retained_bytes_sealed, __ATOMIC_RELAXED);
+    sh->persist.retained_bytes_sealed = 0;
+    __atomic_store_n(&node->retained_arrived[sh->number], sh->persist.retained_arrived_sealed,
+                     __ATOMIC_RELEASE);
     if (node->retained_done[sh->number] == n)
         return;
+    if (result != OK)
+        __atomic_add_fetch(&node->retained_losses, 1, __ATOMIC_RELEASE);
     __atomic_store_n(&node->retained_done[sh->number], n, __ATOMIC_RELEASE);
     uint64_t waiting = __atomic_load_n(&node->replays_waiting, __ATOMIC_ACQUIRE);
     for (; waiting; waiting &= waiting - 1) {

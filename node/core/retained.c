@@ -3,37 +3,39 @@
 
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
-#include "proto/base/check.h"
-#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
 
-enum { KEY_MAX = RETAINED_PREFIX_MAX + 16, SWEEP_STEP = 256 };
-
-static struct bytes retained_key(uint8_t buf[KEY_MAX], struct bytes topic)
-{
-    if (topic.n <= RETAINED_PREFIX_MAX)
-        return topic;
-    memcpy(buf, topic.p, RETAINED_PREFIX_MAX);
-    uint8_t *p = be64_put(buf + RETAINED_PREFIX_MAX, hash_bytes(topic.p, topic.n, 1));
-    be64_put(p, hash_bytes(topic.p, topic.n, 2));
-    return bytes_of(buf, KEY_MAX);
-}
-
 /* ---- changes -------------------------------------------------------------------------------------- */
 
-/* The change is on its way: replays that start from now on wait for it, the publisher's acknowledgement too.
- */
+/* The change is on its way: the publisher's acknowledgement waits for it. */
 static void change_given(struct shard *sh, struct publication *p)
 {
-    __atomic_add_fetch(&sh->node->retained_given[sh->number], 1, __ATOMIC_RELEASE);
+    retained_given_add(sh);
     struct pending *w = p ? publication_wait(p) : NULL;
     if (w) {
         persist_wait(sh, w);
         pending_release(sh, w, RC_SUCCESS);
     }
     persist_hurry(sh);
+}
+
+static void put(struct shard *sh, struct bytes key, const struct msg *msg)
+{
+    uint32_t n = msg ? (uint32_t)msg_record_size(msg) : 0;
+    struct store_batch *b = &sh->persist.ops;
+    if (sh->node->conf.is_clustered) {
+        struct retained_change *c = retained_change_new(sh, key, n);
+        if (msg)
+            msg_record_put(retained_change_record(c), msg);
+        retained_change_put(sh, c);
+        mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_RETAINED, .arg = c});
+    } else if (msg) {
+        msg_record_put(store_batch_reserve(b, STORE_RETAINED, key, n), msg);
+    } else {
+        store_batch_del(b, STORE_RETAINED, key);
+    }
 }
 
 static bool refuse(struct shard *sh, struct publication *p)
@@ -47,11 +49,10 @@ static bool refuse(struct shard *sh, struct publication *p)
 bool retained_publish(struct shard *sh, struct publication *p)
 {
     const struct settings *set = sh->node->conf.settings;
-    struct store_batch *b = &sh->persist.ops;
-    uint8_t buf[KEY_MAX];
+    uint8_t buf[RETAINED_KEY_MAX];
     struct bytes key = retained_key(buf, p->m.topic);
     if (p->m.payload.n == 0) { /* [MQTT-3.3.1-6, MQTT-3.3.1-7] */
-        store_batch_del(b, STORE_RETAINED, key);
+        put(sh, key, NULL);
         change_given(sh, p);
         return true;
     }
@@ -68,8 +69,7 @@ bool retained_publish(struct shard *sh, struct publication *p)
     struct msg *msg = msg_new(&m, sh->wall_ms, p->origin);
     if (!msg)
         return refuse(sh, p);
-    uint8_t *at = store_batch_reserve(b, STORE_RETAINED, key, (uint32_t)msg_record_size(msg));
-    msg_record_put(at, msg);
+    put(sh, key, msg);
     msg_unref(msg);
     COUNT(sh, MESSAGES_RETAINED);
     change_given(sh, p);
@@ -78,8 +78,8 @@ bool retained_publish(struct shard *sh, struct publication *p)
 
 void retained_delete(struct shard *sh, struct bytes topic)
 {
-    uint8_t buf[KEY_MAX];
-    store_batch_del(&sh->persist.ops, STORE_RETAINED, retained_key(buf, topic));
+    uint8_t buf[RETAINED_KEY_MAX];
+    put(sh, retained_key(buf, topic), NULL);
     change_given(sh, NULL);
 }
 
@@ -135,7 +135,7 @@ static bool has_wildcard(struct bytes f)
 void retained_each(struct shard *sh, struct bytes filter, struct bytes after,
                    bool (*fn)(void *ctx, struct bytes key, struct bytes record), void *ctx)
 {
-    uint8_t buf[KEY_MAX];
+    uint8_t buf[RETAINED_KEY_MAX];
     struct bytes record;
     static const uint8_t first = 0;
     if (!sh->reader || store_read_begin(sh->reader) != OK)
@@ -160,27 +160,5 @@ void retained_each(struct shard *sh, struct bytes filter, struct bytes after,
     struct bytes from = after.n && bytes_cmp(after, s.prefix) > 0 ? after : s.prefix;
     if (go_on)
         scan_from(sh, &s, from.n ? from : bytes_of(&first, 1), after);
-    store_read_end(sh->reader);
-}
-
-void retained_sweep(struct shard *sh)
-{
-    struct bytes key, record;
-    uint8_t *from = sh->sweep_key;
-    uint64_t expires_ms;
-    static const uint8_t first = 0;
-    if (!sh->reader || store_read_begin(sh->reader) != OK)
-        return;
-    struct bytes start = sh->sweep_n ? bytes_of(from, sh->sweep_n) : bytes_of(&first, 1);
-    enum err e = store_seek(sh->reader, STORE_RETAINED, start, &key, &record);
-    unsigned n = 0;
-    for (; (e == OK || e == ERR_CORRUPT) && n < SWEEP_STEP; n++, e = store_next(sh->reader, &key, &record)) {
-        if (e == OK && msg_record_expiry(record, &expires_ms) && expires_ms <= sh->wall_ms)
-            store_batch_del(&sh->persist.ops, STORE_RETAINED, key);
-        sh->sweep_n = key.n;
-        memcpy(sh->sweep_key, key.p, key.n);
-    }
-    if (n < SWEEP_STEP)
-        sh->sweep_n = 0;
     store_read_end(sh->reader);
 }

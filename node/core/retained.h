@@ -8,11 +8,16 @@
  * subscription to everything costs no memory. To see what was published just before, a replay starts when the
  * changes that were under way at the time of the subscription are committed.
  *
- * Key: the topic; of a topic longer than RETAINED_PREFIX_MAX its first bytes and a hash of all of it. */
+ * Key: see retained_meta.h.
+ *
+ * In a cluster every node holds all of them. Each change has a stamp (hlc.h) and the tag of the node that
+ * made it; it is stored only if it ranks above what is there, on whichever shard and in whatever order
+ * changes arrive, so all nodes end with the last one. A local change is also given to the cluster thread,
+ * which tells the others (MAIL_RETAINED). Messages reach subscribers by forwarding, not by this. */
 
 #include "node/core/deliver.h"
-
-enum { RETAINED_PREFIX_MAX = 480 };
+#include "node/core/node.h"
+#include "node/core/retained_meta.h"
 
 /* Stores p->m as the retained message of its topic, or deletes it when the payload is empty [MQTT-3.3.1-5,
  * -6, -7]. False: a limit forbids it (p->failed says which); nothing changed. */
@@ -31,12 +36,70 @@ void replay_free(struct conn *c);
  * starts. */
 bool replay_is_waiting(const struct conn *c);
 void replay_hold(struct conn *c, struct pending *p);
-/* Commits of shard sh are done: replays here and elsewhere that waited may start. */
-void retained_on_stored(struct shard *sh, uint64_t n);
+/* The batch of shard sh is done that has its changes up to n: replays here and elsewhere that waited may
+ * start.
+ */
+void retained_on_stored(struct shard *sh, uint64_t n, enum err result);
 /* Replays that wait for a commit look again. */
 void retained_wake(struct shard *sh, void *arg);
-/* Deletes a few messages whose time is over; call now and then on one shard. */
+/* Deletes a few messages whose time is over, and stamps that have faded; call now and then on one shard. */
 void retained_sweep(struct shard *sh);
+/* Before the shards run. In a cluster: stamps for messages that have none yet, by when they were taken, and
+ * the clock goes on behind the newest stamp. On a single node: what there is of stamps goes, since changes
+ * will not keep them. */
+MUST_USE enum err retained_load(struct node *n);
+
+/* ---- between nodes -------------------------------------------------------------------------------- */
+
+/* One change, on its way between a shard and the cluster thread; from malloc(). */
+struct retained_change {
+    uint64_t stamp;
+    uint64_t node;
+    uint32_t record_n; /* 0: deleted */
+    uint32_t key_n;
+    uint8_t bytes[]; /* key, record */
+};
+static inline struct bytes retained_change_key(const struct retained_change *c)
+{
+    return bytes_of(c->bytes, c->key_n);
+}
+static inline uint8_t *retained_change_record(struct retained_change *c)
+{
+    return c->bytes + c->key_n;
+}
+/* A change that is made here and now; the record is to be filled in. */
+struct retained_change *retained_change_new(struct shard *sh, struct bytes key, uint32_t record_n);
+/* Into the shard's batch, for what is not newer there. */
+void retained_change_put(struct shard *sh, struct retained_change *c);
+
+/* A change of another node, checked by retained_is_sound(). False: it has faded. Any shard may take any
+ * change; key % shards keeps the changes of a topic in their order, which saves writes. */
+bool retained_apply(struct shard *sh, struct bytes key, uint64_t stamp, uint64_t node, struct bytes record);
+/* The cluster thread sends one to shard retained_home() as MAIL_RETAINED. Memory: it looks at
+ * retained_arriving() first when it has a choice. */
+struct mail retained_mail(struct node *n, struct bytes key, uint64_t stamp, uint64_t node,
+                          struct bytes record);
+uint32_t retained_home(const struct node *n, struct bytes key);
+void retained_arrive(struct shard *sh, struct retained_change *c);
+/* Bytes of other nodes' changes that are on their way into the store. */
+uint64_t retained_arriving(const struct node *n);
+/* How many commits with changes have failed: what was in them is missing here, and may be elsewhere. */
+uint64_t retained_losses(const struct node *n);
+
+/* Everything that is under way when it is set, changes of this node and those that were mailed to its shards,
+ * is stored, or has failed, when it is passed. Of the cluster thread. */
+struct retained_fence {
+    uint64_t given[NODE_SHARDS_MAX];
+    uint64_t mailed[NODE_SHARDS_MAX];
+};
+void retained_fence_set(const struct node *n, struct retained_fence *f);
+bool retained_fence_is_passed(const struct node *n, const struct retained_fence *f);
+
+/* What each shard was given so far, and whether all of it is stored, or has failed. Any thread. */
+void retained_given(const struct node *n, uint64_t given[]);
+bool retained_is_stored(const struct node *n, const uint64_t given[]);
+/* Replays that start from now on wait for the next batch of sh. */
+void retained_given_add(struct shard *sh);
 
 /* Calls fn for each retained message that matches `filter` until it answers false, from the store as it is
  * now; skips corrupt records. `after` (may be empty) is a key as fn got it: goes on behind it. */

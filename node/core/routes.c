@@ -22,7 +22,7 @@ uint64_t routes_version(const struct routes *t, uint64_t topic_hash)
     return wild << 32 ^ exact;
 }
 
-static void version_bump(struct routes *t, const struct route *r)
+void routes_version_bump(struct routes *t, const struct route *r)
 {
     if (r->u.node)
         __atomic_add_fetch(&t->wild_version, 1, __ATOMIC_RELEASE);
@@ -167,6 +167,11 @@ static struct route *route_new(struct routes *t, struct bytes filter, struct byt
     r->filter_n = (uint16_t)filter.n;
     r->group_n = (uint16_t)group.n;
     bytes_put(bytes_put((uint8_t *)r->text, filter), group);
+    if (r->id >= t->by_id_cap) {
+        t->by_id_cap = t->by_id_cap ? t->by_id_cap * 2 : 256;
+        t->by_id = mem_realloc(t->by_id, sizeof(struct route *) * t->by_id_cap);
+    }
+    t->by_id[r->id] = r;
     __atomic_add_fetch(&t->count, 1, __ATOMIC_RELAXED);
     return r;
 }
@@ -203,30 +208,42 @@ struct route *routes_find(struct routes *t, struct bytes filter, struct bytes gr
     return r && group.n ? shared_find(r, group) : r;
 }
 
+struct route *routes_get(struct routes *t, struct bytes filter, struct bytes group, struct route **plain)
+{
+    struct route *r = *plain = plain_get(t, filter);
+    if (!group.n)
+        return r;
+    r = shared_find(*plain, group);
+    if (!r) {
+        r = route_new(t, filter, group, (*plain)->hash);
+        r->u.share = mem_zalloc(sizeof *r->u.share + t->shards * sizeof r->u.share->online[0]);
+        r->shared = (*plain)->shared;
+        __atomic_store_n(&(*plain)->shared, r, __ATOMIC_RELEASE);
+    }
+    return r;
+}
+
 struct route *routes_add(struct routes *t, struct bytes filter, struct bytes group, uint32_t shard)
 {
-    struct route *plain = plain_get(t, filter);
-    struct route *r = plain;
-    if (group.n) {
-        r = shared_find(plain, group);
-        if (!r) {
-            r = route_new(t, filter, group, plain->hash);
-            r->u.share = mem_zalloc(sizeof *r->u.share + t->shards * sizeof r->u.share->online[0]);
-            r->shared = plain->shared;
-            __atomic_store_n(&plain->shared, r, __ATOMIC_RELEASE);
-        }
-    }
+    struct route *plain, *r = routes_get(t, filter, group, &plain);
+    bool is_first = r->shards == 0;
     __atomic_or_fetch(&r->shards, 1ull << shard, __ATOMIC_RELEASE);
-    version_bump(t, plain);
+    if (is_first)
+        journal_put(t, r, JOURNAL_ADD);
+    routes_version_bump(t, plain);
     return r;
 }
 
 static void route_retire(struct routes *t, struct route *r)
 {
+    t->by_id[r->id] = NULL;
     id_put(t, r->id);
     __atomic_sub_fetch(&t->count, 1, __ATOMIC_RELAXED);
-    if (route_is_shared(r))
+    if (route_is_shared(r)) {
+        if (r->u.share->peers_online)
+            t->defer_free(r->u.share->peers_online);
         t->defer_free(r->u.share);
+    }
     t->defer_free(r);
 }
 
@@ -249,29 +266,35 @@ static void plain_unlink(struct routes *t, struct route *r)
     __atomic_sub_fetch(&r->u.node->children, 1, __ATOMIC_RELAXED);
 }
 
-void routes_del(struct routes *t, struct route *r, uint32_t shard)
+void routes_release(struct routes *t, struct route *r)
 {
     struct route *plain = r;
-    uint64_t left = __atomic_and_fetch(&r->shards, ~(1ull << shard), __ATOMIC_RELEASE);
     if (r->group_n) {
         plain = plain_find(t, route_filter(r));
         CHECK(plain != NULL);
-        if (!left) {
+        if (!r->shards && !r->peers) {
             shared_unlink(plain, r);
-            version_bump(t, plain);
+            routes_version_bump(t, plain);
             route_retire(t, r);
         }
     }
-    if (!plain->shards && !plain->shared) {
+    if (!plain->shards && !plain->peers && !plain->shared) {
         struct tnode *node = plain->u.node;
         plain_unlink(t, plain);
-        version_bump(t, plain);
+        routes_version_bump(t, plain);
         route_retire(t, plain);
         if (node)
             tnode_prune(t, node);
         return;
     }
-    version_bump(t, plain);
+    routes_version_bump(t, plain);
+}
+
+void routes_del(struct routes *t, struct route *r, uint32_t shard)
+{
+    if (__atomic_and_fetch(&r->shards, ~(1ull << shard), __ATOMIC_RELEASE) == 0)
+        journal_put(t, r, JOURNAL_DEL);
+    routes_release(t, r);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------ */
@@ -292,8 +315,10 @@ static void plain_free(struct route *r)
 {
     while (r) {
         struct route *s = r->shared;
-        if (route_is_shared(r))
+        if (route_is_shared(r)) {
+            free(r->u.share->peers_online);
             free(r->u.share);
+        }
         free(r);
         r = s;
     }
@@ -331,6 +356,8 @@ void routes_free(struct routes *t)
     ptrtab_fini(&t->exact);
     ptrtab_fini(&t->edges);
     free(t->ids_free);
+    free(t->by_id);
+    free(t->journal.b);
     free(t);
 }
 

@@ -34,11 +34,32 @@ struct routes {
     uint64_t count;
     uint32_t *ids_free;
     uint32_t ids_free_n, ids_free_cap, id_next;
+    struct route **by_id; /* under the lock */
+    uint32_t by_id_cap;
     uint32_t lock;
+    struct journal {
+        bool is_on;
+        uint64_t pending; /* atomic: bytes */
+        uint8_t *b;
+        size_t n, cap;
+    } journal;
     uint64_t wild_version;
     uint32_t exact_versions[EXACT_VERSIONS];
 };
 
+/* ---- routes.c ------------------------------------------------------------------------------------- */
+/* Finds or makes the route; the caller adds a destination. *plain: the one that it hangs on, or itself. */
+struct route *routes_get(struct routes *t, struct bytes filter, struct bytes group, struct route **plain);
+/* Whatever matched the filter of this plain route may match differently now. */
+void routes_version_bump(struct routes *t, const struct route *plain);
+/* A destination was taken out: what nobody needs any more goes. */
+void routes_release(struct routes *t, struct route *r);
+
+/* ---- routes_journal.c ----------------------------------------------------------------------------- */
+enum journal_kind { JOURNAL_ADD, JOURNAL_DEL, JOURNAL_ONLINE };
+void journal_put(struct routes *t, const struct route *r, enum journal_kind kind);
+
+/* ---- routes_match.c ------------------------------------------------------------------------------- */
 /* The edge of a level below a node, or NULL; h is its edge_hash(). */
 static inline uint32_t edge_hash(const struct routes *t, const struct tnode *parent, uint64_t level_hash)
 {

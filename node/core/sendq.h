@@ -41,7 +41,7 @@ struct slot {
     uint8_t qos : 2;
     uint8_t retain : 1;
     uint8_t hold : 1;    /* not to be sent before it is stored */
-    uint8_t handoff : 1; /* its handoff is in the store until it is stored itself */
+    uint8_t handoff : 1; /* stored elsewhere until it is stored itself: handoff.h, parcel.h */
 };
 
 struct ring {

@@ -58,6 +58,7 @@ void session_free(struct session *s)
         ring_drop_pendings(&s->q->tail);
     }
     list_del(&s->dirty_link);
+    parcel_free(s->parcel);
     wheel_stop(&s->timer);
     sendq_free(s->q);
     pidset_free(s->rx2);
@@ -97,7 +98,10 @@ void session_end(struct session *s)
         persist_session_end(s);
         persist_hurry(sh);
     }
+    if (s->parcel)
+        parcel_release_held(sh, s->parcel);
     persist_forget(s);
+    claim_tell_unheld(s);
     COUNT(sh, SESSION_TERMINATED);
     ptrtab_del(&sh->sessions, s);
     session_free(s);
@@ -116,6 +120,15 @@ struct subscription *session_sub_find(const struct session *s, const struct rout
             return v[i];
     }
     return NULL;
+}
+
+struct subscription *session_sub_of(struct session *s, const struct topic_filter *f)
+{
+    struct routes *t = s->shard->node->routes;
+    routes_lock(t);
+    struct route *r = routes_find(t, f->filter, f->group);
+    routes_unlock(t);
+    return r ? session_sub_find(s, r) : NULL;
 }
 
 struct subscription *session_sub_add(struct session *s, const struct topic_filter *f)
@@ -212,6 +225,8 @@ void session_timer_start(struct session *s)
     struct shard *sh = s->shard;
     uint64_t wall = UINT64_MAX;
     wheel_stop(&s->timer);
+    if (session_is_leaving(s))
+        return;
     if (s->conn) {
         uint32_t rel_s = s->conn->settings->await_rel_timeout_s;
         if (s->rx2 && s->rx2->n && rel_s)

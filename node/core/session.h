@@ -14,6 +14,7 @@
 
 struct conn;
 struct shard;
+struct parcel;
 
 struct will {
     struct msg *msg;
@@ -23,9 +24,10 @@ struct will {
 struct session {
     struct conn *conn; /* NULL: offline */
     struct shard *shard;
-    struct sendq *q;    /* made when first needed */
-    struct pidset *rx2; /* likewise */
-    struct will *will;  /* published unless the client says goodbye [MQTT-3.1.2-8] */
+    struct sendq *q;       /* made when first needed */
+    struct pidset *rx2;    /* likewise */
+    struct parcel *parcel; /* it is on its way to another node, or from one; NULL: it is not */
+    struct will *will;     /* published unless the client says goodbye [MQTT-3.1.2-8] */
     struct subscription **subs;
     char *username; /* NULL: none */
     uint32_t subs_n;
@@ -35,6 +37,7 @@ struct session {
     uint64_t number;          /* of this session, never used again; its key in the store */
     uint64_t created_ms;      /* wall clock */
     uint64_t since_ms;        /* wall clock: connected, or offline, since */
+    uint64_t stamp;           /* of the claim that made it this node's, see claim.h */
     uint32_t expiry_s;        /* after the connection's end; SECONDS_FOREVER: never */
     uint32_t hash;
     uint32_t mark; /* of the publish that last found it, see deliver.c */
@@ -48,6 +51,7 @@ struct session {
     uint8_t state_dirty : 1; /* its state record is to be written */
     uint8_t is_sealed : 1;   /* in the batch under way */
     uint8_t is_recorded : 1; /* its session record is, or will be, in the store */
+    uint8_t is_leaving : 1;  /* handed to another node, see parcel.h */
     uint8_t is_starved : 1;  /* waits for durable sequence numbers */
     char id[];
 };
@@ -61,6 +65,12 @@ static inline bool session_is_persistent(const struct session *s)
     return s->expiry_s > 0;
 }
 
+/* It is being handed to another node. */
+static inline bool session_is_leaving(const struct session *s)
+{
+    return s->is_leaving;
+}
+
 /* By client id; NULL when there is none. */
 struct session *session_find(struct shard *sh, struct bytes id);
 /* A new session without a connection; the id is not in use. number 0: take the next. */
@@ -71,6 +81,8 @@ void session_end(struct session *s);
 /* Frees the memory only (at shutdown). */
 void session_free(struct session *s);
 
+/* The subscription to a filter, or NULL. */
+struct subscription *session_sub_of(struct session *s, const struct topic_filter *f);
 /* Subscriptions of this session. */
 struct subscription *session_sub_find(const struct session *s, const struct route *r);
 struct subscription *session_sub_add(struct session *s, const struct topic_filter *f);

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { STALL_MS = 1000, BAG_MIN = 32, SWEEP_EVERY_MS = 1000 };
+enum { STALL_MS = 1000, SWEEP_EVERY_MS = 1000 };
 
 struct shard *shard_new(struct node *node, uint32_t number)
 {
@@ -27,6 +27,10 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->dirty);
     list_init(&sh->replays);
     list_init(&sh->conns);
+    list_init(&sh->congested);
+    claims_init(&sh->claims);
+    peer_handoffs_init(&sh->peer_handoffs);
+    parcels_init(&sh->parcels);
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
     subs_init(&sh->subs, node->routes, number);
     persist_init(&sh->persist);
@@ -56,7 +60,11 @@ void shard_free(struct shard *sh)
     outpool_fini(&sh->outpool);
     for (unsigned i = 0; i < FORMS; i++)
         free(sh->encoder.buf[i]);
-    for (unsigned i = 0; i < NODE_SHARDS_MAX; i++)
+    forward_fini(sh);
+    claims_fini(&sh->claims);
+    peer_handoffs_fini(&sh->peer_handoffs);
+    parcels_fini(&sh->parcels);
+    for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])
             mailbag_free(sh->outbox[i]);
     free(sh->collected);
@@ -111,6 +119,8 @@ void shard_tick(struct shard *sh)
     if (sh->now_ms > sh->tick_ms + STALL_MS) /* what came meanwhile has to be read first */
         sh->patience_ms = sh->now_ms + STALL_MS;
     sh->tick_ms = sh->now_ms;
+    peer_handoffs_tick(sh);
+    parcels_tick(sh);
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))
@@ -139,103 +149,4 @@ void shard_shutdown(struct shard *sh)
 {
     list_each_safe(l, &sh->conns) conn_close(container_of(l, struct conn, all_link), RC_SERVER_SHUTTING_DOWN,
                                              "The server shuts down", CONN_END_SHUTDOWN);
-}
-
-/* ---- mail ----------------------------------------------------------------------------------------- */
-
-static struct mailbag *bag_new(uint32_t from, uint32_t cap)
-{
-    struct mailbag *b = mem_alloc(sizeof *b + cap * sizeof b->items[0]);
-    *b = (struct mailbag){.from = from, .cap = cap};
-    return b;
-}
-
-void mail_push(struct shard *sh, uint32_t to, const struct mail *m)
-{
-    struct mailbag *b = sh->outbox[to];
-    if (!b) {
-        b = bag_new(sh->number, BAG_MIN);
-    } else if (b->n == b->cap) {
-        b->cap *= 2;
-        b = mem_realloc(b, sizeof *b + b->cap * sizeof b->items[0]);
-    }
-    b->items[b->n++] = *m;
-    sh->outbox[to] = b;
-}
-
-void shard_call(struct shard *sh, uint32_t to, void (*fn)(struct shard *sh, void *arg), void *arg)
-{
-    mail_push(sh, to, &(struct mail){.kind = MAIL_CALL, .u.fn = fn, .arg = arg});
-}
-
-struct mailbag *mailbag_call(void (*fn)(struct shard *sh, void *arg), void *arg)
-{
-    struct mailbag *b = bag_new(UINT32_MAX, 1);
-    b->n = 1;
-    b->items[0] = (struct mail){.kind = MAIL_CALL, .u.fn = fn, .arg = arg};
-    return b;
-}
-
-void mailbag_free(struct mailbag *bag)
-{
-    for (uint32_t i = 0; i < bag->n; i++) {
-        if (bag->items[i].kind == MAIL_CALL)
-            continue;
-        if (bag->items[i].kind != MAIL_RESOLVED)
-            msg_unref(bag->items[i].msg);
-        if (bag->items[i].kind != MAIL_HANDOFF)
-            pending_drop(bag->items[i].pending);
-    }
-    free(bag);
-}
-
-struct mailbag *shard_outbox_take(struct shard *sh, uint32_t to)
-{
-    struct mailbag *b = sh->outbox[to];
-    sh->outbox[to] = NULL;
-    return b;
-}
-
-/* A message of another shard, for plain subscribers here or one member of a group. */
-static void on_mail_message(struct shard *sh, uint32_t from, struct mail *m)
-{
-    struct publication p = {.msg = m->msg, .origin = m->msg->origin};
-    enum topic_verdict verdict;
-    p.m = msg_view(m->msg, sh->wall_ms);
-    if (m->pending)
-        p.pending = pending_new_proxy(from, m->pending);
-    if (m->kind == MAIL_HANDOFF) {
-        handoff_take(sh, &p, m->u.code);
-    } else if (m->kind == MAIL_SHARED) {
-        share_deliver_here(sh, &p, m->u.route_id, m->pick);
-    } else {
-
-        const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
-        if (match)
-            deliver_local(sh, &p, match);
-    }
-    if (p.refused && !p.receivers && !p.failed)
-        p.failed = RC_QUOTA_EXCEEDED;
-    publication_fini(sh, &p);
-}
-
-void shard_on_mail(struct shard *sh, struct mailbag *bag)
-{
-    for (uint32_t i = 0; i < bag->n; i++) {
-        struct mail *m = &bag->items[i];
-        switch (m->kind) {
-        case MAIL_PUBLISH:
-        case MAIL_SHARED:
-        case MAIL_HANDOFF:
-            on_mail_message(sh, bag->from, m);
-            break;
-        case MAIL_RESOLVED:
-            pending_release(sh, m->pending, (enum reason)m->u.code);
-            break;
-        case MAIL_CALL:
-            m->u.fn(sh, m->arg);
-            break;
-        }
-    }
-    free(bag);
 }

@@ -4,9 +4,15 @@
 
 /* The inside of a shard, for the files of this folder only: each part belongs to one of them. */
 
+#include "node/core/claim.h"
 #include "node/core/counters.h"
+#include "node/core/forward.h"
 #include "node/core/handoff.h"
+#include "node/core/handoff_peer.h"
+#include "node/core/hlc.h"
 #include "node/core/node.h"
+#include "node/core/parcel.h"
+#include "node/core/peers.h"
 #include "node/core/persist.h"
 #include "node/core/ptrtab.h"
 #include "node/core/session.h"
@@ -52,18 +58,33 @@ struct shard {
     uint64_t sweep_ms;           /* when the next look for expired retained messages is due */
     uint32_t sweep_n;            /* how far the last one came */
     uint8_t sweep_key[STORE_KEY_MAX];
-    struct mailbag *outbox[NODE_SHARDS_MAX];
+    uint32_t meta_sweep_n; /* the same of stamps */
+    uint8_t meta_sweep_key[STORE_KEY_MAX];
+    struct mailbag *outbox[NODE_SHARDS_MAX + 1]; /* the last one for MAIL_TO_CLUSTER */
+    struct fchunk *chunks[PEERS_MAX];            /* publishes for the peers, this turn's */
+    uint64_t chunks_open;                        /* a bit for each that there is */
+    uint64_t uid_next;
+    struct claims claims;
+    struct peer_handoffs peer_handoffs;
+    struct parcels parcels;
+    struct list congested; /* connections that wait for a peer's link */
 };
 
 struct node {
     struct node_conf conf;
     struct routes *routes;
     struct shard *shards[NODE_SHARDS_MAX];
-    uint64_t retained_given[NODE_SHARDS_MAX]; /* retained changes put into a shard's batches, atomic */
-    uint64_t retained_done[NODE_SHARDS_MAX];  /* of those, stored or failed, atomic */
-    uint64_t handoff_next;                    /* atomic */
-    uint64_t replays_waiting;                 /* bit per shard, atomic */
-    uint64_t retained_count;                  /* about, atomic */
+    uint64_t retained_given[NODE_SHARDS_MAX];   /* retained changes put into a shard's batches, atomic */
+    uint64_t retained_done[NODE_SHARDS_MAX];    /* of those, stored or failed, atomic */
+    uint64_t handoff_next;                      /* atomic */
+    uint64_t replays_waiting;                   /* bit per shard, atomic */
+    uint64_t retained_mailed[NODE_SHARDS_MAX];  /* changes of other nodes sent to a shard, atomic */
+    uint64_t retained_arrived[NODE_SHARDS_MAX]; /* of those, stored or failed, atomic */
+    uint64_t retained_arriving;                 /* bytes of changes of other nodes, atomic */
+    uint64_t retained_losses;                   /* failed commits with changes, atomic */
+    uint64_t tag;                               /* the beginning of the node's id */
+    struct hlc hlc;
+    struct peers peers;
 };
 
 #define COUNT(sh, id) ((sh)->counters.v[C_##id]++)

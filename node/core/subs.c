@@ -177,6 +177,7 @@ void subs_member_set(struct subs *s, struct subscription *sub, enum subs_member 
         list_swap(l, sub->slot, l->online);
         __atomic_sub_fetch(count, 1, __ATOMIC_RELAXED);
     }
+    routes_online_changed(s->routes, sub->route);
 }
 
 /* ---- matching ------------------------------------------------------------------------------------- */
@@ -200,7 +201,7 @@ static bool is_reserved(struct bytes t)
 static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash, uint64_t version)
 {
     uint32_t local_n = 0, shared_n = 0;
-    uint64_t here = 1ull << s->shard;
+    uint64_t here = s->shard == SUBS_NO_SHARD ? 0 : 1ull << s->shard;
     routes_match(s->routes, topic, hash, &s->found);
     for (uint32_t i = 0; i < s->found.n; i++) {
         struct route *r = s->found.v[i];
@@ -222,6 +223,7 @@ static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash
         if ((shards & here) && ln < local_n)
             local[ln++] = r->id;
         m->remote |= shards & ~here;
+        m->peers |= __atomic_load_n(&r->peers, __ATOMIC_ACQUIRE);
         for (r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE); r && sn < shared_n;
              r = __atomic_load_n(&r->shared, __ATOMIC_ACQUIRE))
             shared[sn++] = r;

@@ -43,6 +43,7 @@ struct match {
     uint64_t hash;
     uint64_t version;
     uint64_t remote;   /* other shards with plain subscribers, a bit each */
+    uint64_t peers;    /* slots of peers with plain subscribers, a bit each */
     uint32_t local_n;  /* plain routes with subscribers here: ids */
     uint32_t shared_n; /* shared routes, wherever their members are */
     uint16_t topic_n;
@@ -69,6 +70,8 @@ struct subs {
     struct route_list found;
 };
 
+/* shard SUBS_NO_SHARD: only for matching, nobody subscribes here; match.remote is then all shards. */
+enum { SUBS_NO_SHARD = 64 };
 void subs_init(struct subs *s, struct routes *routes, uint32_t shard);
 /* Subscriptions are gone before. */
 void subs_fini(struct subs *s);

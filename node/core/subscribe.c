@@ -77,15 +77,6 @@ static enum reason filter_judge(const struct session *s, struct bytes text, stru
     return RC_SUCCESS;
 }
 
-static struct subscription *sub_find(struct session *s, const struct topic_filter *f)
-{
-    struct routes *t = s->shard->node->routes;
-    routes_lock(t);
-    struct route *r = routes_find(t, f->filter, f->group);
-    routes_unlock(t);
-    return r ? session_sub_find(s, r) : NULL;
-}
-
 enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
                               const char **text)
 {
@@ -94,7 +85,7 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
     enum reason code = filter_judge(s, item->filter, &f, text);
     if (code != RC_SUCCESS)
         return code;
-    struct subscription *sub = sub_find(s, &f);
+    struct subscription *sub = session_sub_of(s, &f);
     bool existed = sub != NULL;
     if (!sub) {
         if (set->subscriptions_max && s->subs_n >= set->subscriptions_max) {
@@ -125,7 +116,7 @@ enum reason session_unsubscribe(struct session *s, struct bytes filter, const ch
         *text = topic_verdict_text(v);
         return RC_TOPIC_FILTER_INVALID;
     }
-    struct subscription *sub = sub_find(s, &f);
+    struct subscription *sub = session_sub_of(s, &f);
     if (!sub)
         return RC_NO_SUBSCRIPTION_EXISTED;
     if (s->conn)
@@ -136,15 +127,28 @@ enum reason session_unsubscribe(struct session *s, struct bytes filter, const ch
     return RC_SUCCESS;
 }
 
+/* Do the other nodes not yet know that there is somebody here for this filter? Then the SUBACK waits for
+ * them, so that whoever has it misses nothing that is published anywhere. */
+static bool barrier_is_due(struct session *s, struct bytes text)
+{
+    struct node *n = s->shard->node;
+    struct topic_filter f;
+    if (likely(!n->conf.is_clustered || !peers_any(&n->peers)) || topic_filter_parse(text, 0, &f) != TOPIC_OK)
+        return false;
+    const struct subscription *sub = session_sub_of(s, &f);
+    uint64_t seq = sub ? __atomic_load_n(&sub->route->announced, __ATOMIC_ACQUIRE) : 1;
+    return seq == 0 || seq > peers_get(&n->peers.routes_acked);
+}
+
 /* ---- the packets ---------------------------------------------------------------------------------- */
 
 /* Answers now, or after the commit when the session is persistent. */
 static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet_id, struct suback *b,
-                          bool stored)
+                          bool stored, bool barrier)
 {
     struct shard *sh = c->shard;
     bool waits = type == PACKET_SUBACK && replay_is_waiting(c);
-    if (!stored && !waits && !(c->ackq && c->ackq->first)) {
+    if (!stored && !waits && !barrier && !(c->ackq && c->ackq->first)) {
         suback_send(c, type, packet_id, b);
         suback_free(b);
         return;
@@ -157,6 +161,8 @@ static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet
     }
     if (waits)
         replay_hold(c, p);
+    if (barrier)
+        mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_BARRIER, .pending = pending_ref(p)});
     pending_release(sh, p, RC_SUCCESS);
 }
 
@@ -169,7 +175,7 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
     if (!decode_subscribe(body, n, c->version, &sub, &f))
         return conn_fault(c, &f);
     struct suback *b = suback_new(sub.count);
-    bool stored = false;
+    bool stored = false, barrier = false;
     while (subscribe_next(&sub, c->version, &item)) {
         if (item.no_local && bytes_starts(item.filter, bytes_of("$share/", 7))) { /* [MQTT-3.8.3-4] */
             suback_free(b);
@@ -183,12 +189,13 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             return false;
         }
         b->codes[b->n++] = (uint8_t)code;
+        barrier |= code < RC_UNSPECIFIED_ERROR && barrier_is_due(s, item.filter);
         if (code < RC_UNSPECIFIED_ERROR && session_is_persistent(s)) {
             undo_add(b, item.filter);
             stored = true;
         }
     }
-    suback_answer(c, PACKET_SUBACK, sub.packet_id, b, stored);
+    suback_answer(c, PACKET_SUBACK, sub.packet_id, b, stored, barrier);
     if (c->state == CONN_OPEN && c->replay)
         replay_run(c);
     return c->state == CONN_OPEN;
@@ -209,6 +216,6 @@ bool on_unsubscribe(struct conn *c, const uint8_t *body, uint32_t n)
         b->codes[b->n++] = (uint8_t)code;
         stored |= code == RC_SUCCESS && session_is_persistent(s);
     }
-    suback_answer(c, PACKET_UNSUBACK, sub.packet_id, b, stored);
+    suback_answer(c, PACKET_UNSUBACK, sub.packet_id, b, stored, false);
     return c->state == CONN_OPEN;
 }

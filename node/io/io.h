@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 struct io;
+struct cluster_io;
 
 enum io_kind { IO_TCP, IO_SSL, IO_WS, IO_WSS };
 const char *io_kind_name(enum io_kind k); /* "tcp", "ssl", "ws", "wss" */
@@ -63,6 +64,7 @@ struct io_conf {
     struct writer *writer; /* where the shards' batches go */
     const struct io_listener_conf *listeners;
     uint32_t listeners_n;
+    struct cluster_io *cluster;  /* where mail for the cluster thread goes; NULL: the node is alone */
     uint32_t commit_interval_ms; /* how long what nobody waits for may gather; 0: 2 */
     struct log_sink *log;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/worker.h"
 
+#include "cluster/io/cluster_io.h"
 #include "node/io/io_private.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -226,6 +227,9 @@ static void worker_post(struct worker *w)
         if (bag)
             mailbox_push(&io->workers[to].mailbox, MAILBOX_BAG, bag);
     }
+    struct mailbag *bag = io->conf.cluster ? shard_outbox_take(w->shard, MAIL_TO_CLUSTER) : NULL;
+    if (bag)
+        cluster_io_post_bag(io->conf.cluster, bag);
 }
 
 static void worker_end_turn(struct worker *w)

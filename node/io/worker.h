@@ -12,7 +12,7 @@
  * Between two turns it holds no reference to what RCU protects: it is offline while it waits. */
 
 #include "node/io/ioconn.h"
-#include "node/io/mailbox.h"
+#include "node/mail/mailbox.h"
 
 #include <pthread.h>
 

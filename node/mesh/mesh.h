@@ -20,6 +20,8 @@
 
 struct mesh;
 
+enum { MESH_ADDRESS_MAX = 256 };
+
 /* Durations in milliseconds. */
 struct mesh_conf {
     struct node *node;
@@ -92,6 +94,9 @@ struct wire {
     uint64_t rx_ms; /* when bytes last came */
     uint64_t tx_ms;
     uint64_t peer_epoch;
+    uint64_t rx_number;    /* of the last sequenced frame */
+    uint64_t conversation; /* that our RESUME named */
+    uint64_t nonce;
     struct frame_buf *out; /* control frames before the link is attached */
     uint32_t out_at;
     uint8_t *in; /* the beginning of a frame */
@@ -105,6 +110,8 @@ void wire_fini(struct wire *w);
 void wire_feed(struct wire *w, struct bytes b);
 /* What is to be written next; n 0: nothing. Valid until the next call on the mesh. */
 struct bytes wire_out_peek(struct wire *w);
+/* The same as up to `max` pieces to be written in order; answers how many. */
+uint32_t wire_out_iov(struct wire *w, struct bytes *v, uint32_t max);
 void wire_out_done(struct wire *w, uint32_t n);
 /* The next wire that has bytes to send or is WIRE_CLOSING (write what wire_out_peek() gives, if it can be
  * written, and end it with wire_fini()); NULL: none. A wire that could not send everything is offered again
@@ -144,11 +151,12 @@ struct mesh_info {
     struct member self;
     bool is_ready;
     bool is_draining;
+    uint64_t drain_left; /* connections and sessions still to be moved */
     uint64_t route_seq, routes;
     uint64_t ids_arbitrated;
     uint32_t health;
     uint64_t partitions, merges; /* peers that came back from the dead; sessions merged by it */
-    char last_partition[160];    /* "" : none yet */
+    char last_partition[192];    /* "" : none yet */
     uint32_t peers_n;
     struct mesh_peer_info *peers; /* the caller's to free */
 };

@@ -13,7 +13,7 @@ enum { CLIENTS = 5, TOPICS = 4, FILTERS = 6, OPEN_MAX = 12 };
 
 struct sim;
 
-struct sim *sim_new(uint64_t seed, uint32_t shards);
+struct sim *sim_new(uint64_t seed, uint32_t nodes, uint32_t shards);
 void sim_free(struct sim *s);
 struct world *sim_world(struct sim *s);
 
@@ -27,7 +27,15 @@ void sim_drain(struct sim *s);
 /* NULL: every promise was kept. Otherwise which one was not. */
 const char *sim_verdict(const struct sim *s);
 /* The node crashes; clients find their connections gone. */
-void sim_crash(struct sim *s, uint32_t shards);
+void sim_crash(struct sim *s, uint32_t node, uint32_t shards);
+/* Every client reads what has come. */
+void sim_read_all(struct sim *s);
+/* A random fault of a cluster, or the end of one (trouble.c). */
+void sim_trouble(struct sim *s);
+/* Everybody is up again, everything heals. */
+void sim_trouble_end(struct sim *s);
+/* Every client stays with one node. */
+void sim_sticky(struct sim *s);
 uint64_t sim_acked(const struct sim *s);
 uint64_t sim_delivered(const struct sim *s);
 

@@ -146,8 +146,8 @@ static void what_changes_something_is_logged_on_one_line(void **state)
 
 static void commands_are_in_order(void **state)
 {
-    static const struct command *const tables[] = {commands_node, commands_clients, commands_topics,
-                                                   commands_retainer, commands_listeners};
+    static const struct command *const tables[] = {commands_node,     commands_clients,   commands_topics,
+                                                   commands_retainer, commands_listeners, commands_cluster};
     (void)state;
     for (size_t t = 0; t < array_len(tables); t++) {
         for (const struct command *m = tables[t]; m->group; m++) {

@@ -180,6 +180,12 @@ static void words(void **state)
     REFUSES("listeners.ssl.x.ssl_options.versions", "[tlsv1.1]");
     REFUSES("listeners.ssl.x.ssl_options.versions", "[tlsv1.3");
     REFUSES("listeners.ssl.x.ssl_options.versions", "tlsv1.3,");
+    REFUSES("cluster.static.seeds", "[a:1");
+    REFUSES("cluster.static.seeds", "a:1]");
+    REFUSES("cluster.static.seeds", "[[a:1]");
+    REFUSES("cluster.static.seeds", "[::1]7946");
+    REFUSES("cluster.static.seeds", "[[::1]:1]:1, b");
+    REFUSES("cluster.static.seeds", "[[:[:1]:1]");
 }
 
 static void strings(void **state)

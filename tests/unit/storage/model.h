@@ -53,11 +53,25 @@ static inline void model_put(struct model *m, enum store_table t, struct bytes k
     m->n[t]++;
 }
 
+/* The value, or p NULL. */
+static inline struct bytes model_get(const struct model *m, enum store_table t, struct bytes key)
+{
+    size_t i = model_find(m, t, key);
+    bool is_there = i < m->n[t] && bytes_eq(m->records[t][i].key, key);
+    return is_there ? m->records[t][i].value : bytes_of(NULL, 0);
+}
+
 static inline void model_apply(struct model *m, const struct store_batch *b)
 {
     struct store_op op;
+    bool skip = false;
     for (size_t at = 0; store_batch_next(b, &at, &op);) {
         size_t i = model_find(m, op.table, op.key);
+        struct bytes stored = model_get(m, op.table, op.key);
+        if (skip) {
+            skip = false;
+            continue;
+        }
         switch (op.kind) {
         case STORE_PUT:
             model_put(m, op.table, op.key, op.value);
@@ -69,6 +83,15 @@ static inline void model_apply(struct model *m, const struct store_batch *b)
         case STORE_DEL_PREFIX:
             while (i < m->n[op.table] && bytes_starts(m->records[op.table][i].key, op.key))
                 model_remove(m, op.table, i);
+            break;
+        case STORE_IF_NEWER:
+            skip = stored.p && stored.n >= 16 && memcmp(stored.p, op.value.p, 16) >= 0;
+            if (!skip)
+                model_put(m, op.table, op.key, op.value);
+            break;
+        case STORE_IF_STARTS:
+            skip = !stored.p || stored.n < op.value.n ||
+                   (op.value.n && memcmp(stored.p, op.value.p, op.value.n) != 0);
             break;
         }
     }

@@ -246,6 +246,10 @@ static void random_batch(struct random *r, struct store_batch *b)
         struct bytes k = bytes_of(key, (size_t)n);
         enum store_table t = random_below(r, 2) ? STORE_QUEUE : STORE_RETAINED;
         uint32_t what = random_below(r, 20);
+        if (random_below(r, 4) == 0) {
+            random_fill(r, value, STORE_RANK_N);
+            store_batch_if_newer(b, STORE_RETAINED_META, k, bytes_of(value, STORE_RANK_N));
+        }
         if (what < 14) {
             uint32_t value_bytes = random_below(r, random_below(r, 4) ? 200 : sizeof(value));
             random_fill(r, value, value_bytes);

@@ -4,6 +4,8 @@
 
 #include "tests/unit/storage/model.h"
 
+#include <lmdb.h>
+
 struct kind {
     struct place place;
     struct store *(*open)(struct kind *k);
@@ -72,6 +74,18 @@ static struct bytes random_key(struct random *r, uint8_t buf[STORE_KEY_MAX])
     return bytes_of(buf, n);
 }
 
+/* Few values, so that they often meet their like; some too short to have a rank. */
+static void random_condition(struct random *r, struct store_batch *b, enum store_table t, struct bytes key)
+{
+    uint8_t value[STORE_RANK_N + 2] = {0};
+    value[random_below(r, 2) * (STORE_RANK_N - 1)] = (uint8_t)random_below(r, 3);
+    value[STORE_RANK_N] = (uint8_t)random_below(r, 3);
+    if (random_below(r, 3))
+        store_batch_if_newer(b, t, key, bytes_of(value, STORE_RANK_N + random_below(r, 3)));
+    else
+        store_batch_if_starts(b, t, key, bytes_of(value, random_below(r, STORE_RANK_N)));
+}
+
 static void random_op(struct random *r, struct store_batch *b)
 {
     enum { VALUE_MAX = 30000 };
@@ -80,7 +94,9 @@ static void random_op(struct random *r, struct store_batch *b)
     struct bytes key = random_key(r, key_buf);
     enum store_table t = (enum store_table)(1 + random_below(r, STORE_TABLES - 1));
     uint32_t what = random_below(r, 100);
-    if (what < 70) {
+    if (!b->is_open && random_below(r, 4) == 0)
+        random_condition(r, b, t, key);
+    else if (what < 70) {
         uint32_t n = random_below(r, random_below(r, 8) ? 40 : VALUE_MAX);
         random_fill(r, value, n);
         if (what & 1)
@@ -298,6 +314,122 @@ static void test_operations_of_one_batch_happen_in_order(void **state)
     store_close(s);
 }
 
+static struct bytes rank(uint8_t buf[STORE_RANK_N + 8], uint64_t high, uint64_t low, uint64_t rest)
+{
+    be64_put(be64_put(be64_put(buf, high), low), rest);
+    return bytes_of(buf, STORE_RANK_N + 8);
+}
+
+static void put_if_newer(struct store_batch *b, uint64_t high, uint64_t low, const char *value)
+{
+    uint8_t buf[STORE_RANK_N + 8];
+    store_batch_if_newer(b, STORE_RETAINED_META, bytes_str("k"), rank(buf, high, low, strlen(value)));
+    if (value[0])
+        store_batch_put(b, STORE_RETAINED, bytes_str("r"), bytes_str(value));
+    else
+        store_batch_del(b, STORE_RETAINED, bytes_str("r"));
+}
+
+static void check_value(struct store *s, enum store_table t, const char *key, struct bytes value)
+{
+    struct store_reader *r = reader_of(s);
+    struct bytes v;
+    assert_int_equal(store_read_begin(r), OK);
+    assert_int_equal(store_get(r, t, bytes_str(key), &v), OK);
+    assert_true(bytes_eq(v, value));
+    store_reader_free(r);
+}
+
+static void test_the_newer_one_stays(void **state)
+{
+    struct kind *k = *state;
+    struct store *s = k->open(k);
+    struct store_batch b;
+    uint8_t buf[STORE_RANK_N + 8];
+    store_batch_init(&b);
+    put_if_newer(&b, 5, 1, "first");
+    put_if_newer(&b, 5, 0, "older"); /* against what the same transaction has put */
+    store_batch_put(&b, STORE_SUBS, bytes_str("s"), bytes_str("not skipped"));
+    assert_int_equal(commit_one(s, &b), OK);
+    check_value(s, STORE_RETAINED, "r", bytes_str("first"));
+    store_batch_reset(&b);
+    put_if_newer(&b, 5, 1, "the same rank");
+    put_if_newer(&b, 4, UINT64_MAX, "");
+    assert_int_equal(commit_one(s, &b), OK);
+    check_value(s, STORE_RETAINED, "r", bytes_str("first"));
+    check_value(s, STORE_RETAINED_META, "k", rank(buf, 5, 1, 5));
+    store_batch_reset(&b);
+    put_if_newer(&b, 5, 2, "");
+    assert_int_equal(commit_one(s, &b), OK);
+    assert_int_equal(store_count(s, STORE_RETAINED), 0);
+    check_value(s, STORE_RETAINED_META, "k", rank(buf, 5, 2, 0));
+    assert_int_equal(put_one(s, STORE_RETAINED_META, bytes_str("k"), bytes_str("short")), OK);
+    store_batch_reset(&b);
+    put_if_newer(&b, 0, 0, "over what has no rank");
+    assert_int_equal(commit_one(s, &b), OK);
+    check_value(s, STORE_RETAINED_META, "k", rank(buf, 0, 0, 21));
+    assert_int_equal(store_count(s, STORE_SUBS), 1);
+    store_batch_fini(&b);
+    store_close(s);
+}
+
+static void test_only_what_is_still_the_same(void **state)
+{
+    struct kind *k = *state;
+    struct store *s = k->open(k);
+    struct store_batch b, more;
+    store_batch_init(&b);
+    store_batch_init(&more);
+    assert_int_equal(put_one(s, STORE_RETAINED, bytes_str("r"), bytes_str("one and more")), OK);
+    store_batch_if_starts(&b, STORE_RETAINED, bytes_str("r"), bytes_str("two"));
+    store_batch_del(&b, STORE_RETAINED, bytes_str("r"));
+    store_batch_if_starts(&b, STORE_RETAINED, bytes_str("nothing"), bytes_str(""));
+    store_batch_put(&b, STORE_RETAINED, bytes_str("nothing"), bytes_str("x"));
+    store_batch_put(&more, STORE_SUBS, bytes_str("s"), bytes_str("x"));
+    store_batch_append(&more, &b);
+    assert_int_equal(more.ops, 5);
+    assert_int_equal(commit_one(s, &more), OK);
+    assert_int_equal(store_count(s, STORE_RETAINED), 1);
+    assert_int_equal(store_count(s, STORE_SUBS), 1);
+    store_batch_reset(&b);
+    store_batch_if_starts(&b, STORE_RETAINED, bytes_str("r"), bytes_str("one"));
+    store_batch_del(&b, STORE_RETAINED, bytes_str("r"));
+    assert_int_equal(commit_one(s, &b), OK);
+    assert_int_equal(store_count(s, STORE_RETAINED), 0);
+    store_batch_fini(&b);
+    store_batch_fini(&more);
+    store_close(s);
+}
+
+/* A store that an earlier version has made lacks the tables that came later. */
+static void test_tables_that_are_missing_are_made(void **state)
+{
+    struct kind *k = *state;
+    struct store *s = place_open(&k->place);
+    char path[128];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    assert_int_equal(put_one(s, STORE_RETAINED, bytes_str("a"), bytes_str("kept")), OK);
+    store_close(s);
+    place_path(&k->place, "store", path);
+    assert_int_equal(mdb_env_create(&env), 0);
+    mdb_env_set_maxdbs(env, 1);
+    assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "retained_meta", 0, &dbi), 0);
+    assert_int_equal(mdb_drop(txn, dbi, 1), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    s = place_open(&k->place);
+    assert_int_equal(store_count(s, STORE_RETAINED_META), 0);
+    assert_int_equal(put_one(s, STORE_RETAINED_META, bytes_str("k"), bytes_str("v")), OK);
+    s = k->reopen(k, s);
+    assert_int_equal(value_n(s, STORE_RETAINED_META, bytes_str("k")), 1);
+    assert_int_equal(value_n(s, STORE_RETAINED, bytes_str("a")), 4);
+    store_close(s);
+}
+
 static void test_mem_faults_leave_nothing_behind(void **state)
 {
     (void)state;
@@ -330,6 +462,9 @@ int main(void)
         EACH_KIND(test_prefix_ends_where_it_should),
         EACH_KIND(test_big_values_and_long_seeks),
         EACH_KIND(test_operations_of_one_batch_happen_in_order),
+        EACH_KIND(test_the_newer_one_stays),
+        EACH_KIND(test_only_what_is_still_the_same),
+        cmocka_unit_test_setup_teardown(test_tables_that_are_missing_are_made, setup_lmdb, teardown),
         cmocka_unit_test(test_mem_faults_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef COVEY_IO_MAILBOX_H
-#define COVEY_IO_MAILBOX_H
+#ifndef COVEY_MAIL_MAILBOX_H
+#define COVEY_MAIL_MAILBOX_H
 
-/* The queue in front of a worker: many producers, one consumer, no locks. Items are intrusive: the first word
- * of what is pushed belongs to the queue until the consumer has it. Items of one producer come out in the
- * order in which it pushed them.
+/* The queue in front of a thread with an event loop: many producers, one consumer, no locks. Items are
+ * intrusive: the first word of what is pushed belongs to the queue until the consumer has it. Items of one
+ * producer come out in the order in which it pushed them.
  *
  * The consumer says when it is going to wait. Only the first push after that costs a write to the eventfd;
  * all others cost one compare-and-swap. The eventfd is to be watched edge-triggered, so nobody reads it. */
@@ -19,8 +19,8 @@
 enum mailbox_kind {
     MAILBOX_BAG,    /* struct mailbag, from a shard or from mailbag_call() */
     MAILBOX_CONN,   /* struct ioconn, handed over by the worker that accepted it */
-    MAILBOX_CALL,   /* struct worker_call */
-    MAILBOX_STORED, /* the worker's own batch came back from the storage thread */
+    MAILBOX_CALL,   /* a closure: struct worker_call, struct cluster_call */
+    MAILBOX_STORED, /* a worker's own batch came back from the storage thread */
 };
 
 struct mailbox {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/io/mailbox.h"
+#include "node/mail/mailbox.h"
 
 #include "proto/base/check.h"
 

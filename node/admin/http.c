@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/http.h"
+
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+    HEADERS_BYTES_MAX = 8192,
+    BODY_BYTES_MAX = 4096,
+    SILENCE_S = 5,
+    LIFE_MS = 10000, /* of a connection: it is there for one request */
+    CONNS_MAX = 64,  /* others wait in the backlog */
+    LOOK_MS = 250,
+    BACKLOG = 128,
+};
+
+struct http {
+    struct admin_env *env;
+    struct evhttp *server;
+    struct evconnlistener *listener;
+    struct event *timer;
+    struct http_conn {
+        struct bufferevent *bev; /* NULL: free; else a reference of our own */
+        uint64_t until_ms;
+    } conns[CONNS_MAX];
+    uint32_t conns_n;
+    bool is_full; /* not accepting until one goes */
+};
+
+bool http_query_is(const char *query, const char *name, const char *value)
+{
+    size_t n = strlen(name), m = strlen(value);
+    for (const char *p = query; *p;) {
+        size_t part = strcspn(p, "&");
+        if (part == n + 1 + m && memcmp(p, name, n) == 0 && p[n] == '=' && memcmp(p + n + 1, value, m) == 0)
+            return true;
+        p += part + (p[part] == '&');
+    }
+    return false;
+}
+
+/* ---- answers -------------------------------------------------------------------------------------- */
+
+static void answer_send(struct evhttp_request *req, struct http_answer *a)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+    struct evbuffer *body = evbuffer_new();
+    char length[24];
+    CHECK(body);
+    snprintf(length, sizeof length, "%zu", a->body.n);
+    evhttp_add_header(headers, "Content-Type",
+                      a->format == HTTP_JSON ? "application/json" : "text/plain; charset=utf-8");
+    evhttp_add_header(headers, "Content-Length", length);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_add_header(headers, "Connection", "close");
+    /* HEAD has everything but the body. */
+    if (evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
+        evbuffer_add(body, a->body.p, a->body.n);
+    evhttp_send_reply(req, a->status, NULL, body);
+    evbuffer_free(body);
+    text_fini(&a->body);
+}
+
+static void refuse(struct evhttp_request *req, int status, const char *code, const char *message)
+{
+    struct http_answer a = {.status = status, .format = HTTP_JSON};
+    text_printf(&a.body, "{\"code\":\"%s\",\"message\":\"%s\"}", code, message);
+    answer_send(req, &a);
+}
+
+static const struct http_route *route_find(const char *path)
+{
+    for (const struct http_route *r = http_routes_health; r->path; r++)
+        if (strcmp(r->path, path) == 0)
+            return r;
+    return NULL;
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+    struct http *h = arg;
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+    const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+    const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+    const struct http_route *route = path ? route_find(path) : NULL;
+    enum evhttp_cmd_type method = evhttp_request_get_command(req);
+    struct http_answer a = {.status = 200};
+    if (!route) {
+        refuse(req, 404, "NOT_FOUND", "There is nothing at this path.");
+        return;
+    }
+    if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+        evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "GET, HEAD");
+        refuse(req, 405, "METHOD_NOT_ALLOWED", "Only GET and HEAD are allowed here.");
+        return;
+    }
+    route->run(h->env, query ? query : "", &a);
+    answer_send(req, &a);
+}
+
+/* ---- connections ---------------------------------------------------------------------------------- */
+
+/* evhttp of libevent 2.1 bounds neither how many connections there are nor how long one may take that sends a
+ * byte now and then, and it tells nobody when one ends. So each is given to it with a reference kept here:
+ * one that evhttp is done with is known by its missing callbacks. */
+
+static bool is_done(const struct http_conn *c)
+{
+    bufferevent_data_cb on_read, on_write;
+    bufferevent_event_cb on_event;
+    bufferevent_getcb(c->bev, &on_read, &on_write, &on_event, NULL);
+    return !on_read && !on_write && !on_event;
+}
+
+static void conn_drop(struct http *h, struct http_conn *c)
+{
+    bufferevent_decref(c->bev); /* closes the socket when it was the last reference */
+    c->bev = NULL;
+    h->conns_n--;
+}
+
+/* Lets those go that are done, and ends those that take too long: evhttp sees that as the client's doing. */
+static void conns_look(struct http *h)
+{
+    uint64_t now = admin_mono_ms();
+    for (struct http_conn *c = h->conns; c < h->conns + CONNS_MAX; c++) {
+        if (c->bev && is_done(c))
+            conn_drop(h, c);
+        else if (c->bev && now >= c->until_ms)
+            shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+    }
+    if (h->is_full && h->conns_n < CONNS_MAX) {
+        h->is_full = false;
+        evconnlistener_enable(h->listener);
+    }
+}
+
+static void timer_set(struct http *h)
+{
+    static const struct timeval tv = {0, LOOK_MS * 1000};
+    if (h->conns_n && !evtimer_pending(h->timer, NULL))
+        evtimer_add(h->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    conns_look(arg);
+    timer_set(arg);
+}
+
+/* evhttp asks for the buffers of a connection that it has accepted; it sets their callbacks right after. */
+static struct bufferevent *on_conn(struct event_base *base, void *arg)
+{
+    struct http *h = arg;
+    struct http_conn *c = h->conns;
+    conns_look(h);
+    while (c->bev)
+        c++;
+    c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    CHECK(c->bev);
+    bufferevent_incref(c->bev);
+    c->until_ms = admin_mono_ms() + LIFE_MS;
+    if (++h->conns_n == CONNS_MAX) {
+        h->is_full = true;
+        evconnlistener_disable(h->listener);
+    }
+    timer_set(h);
+    return c->bev;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+static enum err error_of(int system)
+{
+    switch (system) {
+    case EADDRINUSE:
+        return ERR_EXISTS;
+    case EACCES:
+    case EPERM:
+        return ERR_DENIED;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+        return ERR_INVALID;
+    default:
+        return ERR_LIMIT;
+    }
+}
+
+static struct evhttp *server_make(struct http *h, struct event_base *base)
+{
+    struct evhttp *s = evhttp_new(base);
+    CHECK(s);
+    evhttp_set_max_headers_size(s, HEADERS_BYTES_MAX);
+    evhttp_set_max_body_size(s, BODY_BYTES_MAX);
+    evhttp_set_timeout(s, SILENCE_S);
+    /* All of them, so that it is we who refuse them. */
+    evhttp_set_allowed_methods(s, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+                                      EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
+                                      EVHTTP_REQ_PATCH);
+    evhttp_set_gencb(s, on_request, h);
+    evhttp_set_bevcb(s, on_conn, h);
+    return s;
+}
+
+enum err http_new(struct http **out, struct admin_env *env, struct event_base *base)
+{
+    const struct admin_conf *conf = &env->conf;
+    /* Without SO_REUSEPORT: two nodes must not share the address without noticing. */
+    struct evconnlistener *listener = evconnlistener_new_bind(
+        base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, BACKLOG,
+        (const struct sockaddr *)&conf->http_addr, (int)conf->http_addr_n);
+    if (!listener) {
+        enum err e = error_of(errno);
+        LOG(conf->log, LOG_ERROR, "http not started address=%s error=\"%s\"%s", conf->http_text,
+            strerror(errno),
+            e == ERR_EXISTS ? " hint=\"see dashboard.listeners.http.bind and .enable\"" : "");
+        return e;
+    }
+    struct http *h = mem_zalloc(sizeof *h);
+    h->env = env;
+    h->listener = listener;
+    h->server = server_make(h, base);
+    h->timer = evtimer_new(base, on_timer, h);
+    CHECK(h->timer && evhttp_bind_listener(h->server, listener));
+    LOG(conf->log, LOG_NOTICE, "http started address=%s", conf->http_text);
+    *out = h;
+    return OK;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    evhttp_free(h->server); /* ends the connections and the listener */
+    for (struct http_conn *c = h->conns; c < h->conns + CONNS_MAX; c++)
+        if (c->bev)
+            conn_drop(h, c);
+    event_free(h->timer);
+    free(h);
+}

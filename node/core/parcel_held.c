@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/parcel_i.h"
+
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+/* What reaches a session here that is still arriving from another node. It goes behind what the other node
+ * relays, so that the order of each publisher stays, and what comes both ways is taken once. */
+
+/* It is here already: its publisher hears of it when it is stored. */
+static void answer_when_stored(struct shard *sh, struct pending *w)
+{
+    if (!w)
+        return;
+    persist_wait(sh, w);
+    persist_hurry(sh);
+    pending_release(sh, w, RC_SUCCESS);
+}
+
+/* A plain and a shared subscription of one session each get a copy: the second one is no double. */
+static bool is_double(const struct parcel *p, uint64_t uid)
+{
+    return uid != p->uid_here && uidset_has(&p->recent, uid);
+}
+
+static bool is_full(const struct session *s, const struct parcel *p)
+{
+    uint32_t max = s->shard->node->conf.settings->queue_len_max;
+    return max && p->held_n + (s->q ? s->q->queued : 0) >= max;
+}
+
+static void held_push(struct parcel *p, const struct held_message *h)
+{
+    if (p->held_n == p->held_cap) {
+        p->held_cap = p->held_cap ? p->held_cap * 2 : 16;
+        p->held = mem_realloc(p->held, sizeof *p->held * p->held_cap);
+    }
+    p->held[p->held_n++] = *h;
+}
+
+bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, unsigned qos, bool retain,
+                 const uint32_t *ids, uint32_t ids_n)
+{
+    struct parcel *pc = s->parcel;
+    if (pc->state == PARCEL_LEAVING && !uidset_has(&pc->recent, p->uid))
+        return false;
+    if (!p->uid)
+        p->uid = shard_uid(sh);
+    if (is_double(pc, p->uid)) {
+        p->receivers++;
+        answer_when_stored(sh, publication_wait(p));
+        return true;
+    }
+    if (pc->state != PARCEL_ARRIVING) { /* what the holder still relays may be the same */
+        uidset_add(&pc->recent, p->uid);
+        pc->uid_here = p->uid;
+        return false;
+    }
+    struct msg *m = is_full(s, pc) ? NULL : publication_msg(sh, p);
+    if (!m) {
+        COUNT(sh, DROPPED_QUEUE_FULL);
+        s->dropped++;
+        p->refused++;
+        return true;
+    }
+    held_push(pc, &(struct held_message){.msg = msg_ref(m),
+                                         .pending = publication_wait(p),
+                                         .ids = ids_n ? mem_dup(ids, ids_n * sizeof *ids) : NULL,
+                                         .ids_n = ids_n,
+                                         .qos = (uint8_t)qos,
+                                         .retain = retain,
+                                         .hold = p->hold,
+                                         .handoff = p->handoff});
+    p->receivers++;
+    return true;
+}
+
+static void held_append(struct shard *sh, struct session *s, struct held_message *h)
+{
+    struct publication pub = {.m = msg_view(h->msg, sh->wall_ms),
+                              .msg = h->msg,
+                              .pending = h->pending,
+                              .uid = h->msg->uid,
+                              .hold = h->hold,
+                              .handoff = h->handoff};
+    deliver_kept(sh, &pub, s, h->qos, h->retain, h->ids, h->ids_n);
+    if (pub.refused && !pub.receivers)
+        pub.failed = RC_QUOTA_EXCEEDED;
+    publication_fini(sh, &pub);
+}
+
+void parcel_held_append(struct shard *sh, struct parcel *p)
+{
+    /* First those that came both ways: what is appended is not to be taken for one of them. */
+    for (uint32_t i = 0; i < p->held_n; i++) {
+        struct held_message *h = &p->held[i];
+        if (!uidset_has(&p->recent, h->msg->uid))
+            continue;
+        answer_when_stored(sh, h->pending);
+        msg_unref(h->msg);
+        h->msg = NULL;
+    }
+    for (uint32_t i = 0; i < p->held_n; i++) {
+        struct held_message *h = &p->held[i];
+        if (h->msg) {
+            uidset_add(&p->recent, h->msg->uid);
+            held_append(sh, p->session, h);
+        }
+        free(h->ids);
+    }
+    p->held_n = 0;
+}

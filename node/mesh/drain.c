@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/drain.h"
+
+#include "node/mesh/mesh_i.h"
+
+#include "proto/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Moving everybody to the other nodes at a set rate, a step every DRAIN_MS on each shard in turn. */
+
+enum { DRAIN_MS = 100 };
+
+/* Somebody who takes over: not draining itself, and able to adopt sessions when `adopts`. */
+static struct peer *target_pick(struct mesh *m, uint64_t feature)
+{
+    uint64_t start = mesh_random(m) % PEERS_MAX;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer *p = m->peers[(start + i) % PEERS_MAX];
+        if (!peer_is_reachable(p) || (p->features & feature) != feature)
+            continue;
+        const struct member *mb = members_find(m->members, &p->id);
+        if (mb && !mb->is_draining)
+            return p;
+    }
+    return NULL;
+}
+
+static void adopt_send(struct mesh *m, struct bytes client_id)
+{
+    struct peer *p = target_pick(m, RPC_FEATURE_ADOPT);
+    if (!p)
+        return;
+    struct rpc_adopt a = {.client_id = client_id};
+    rpc_buf_reset(&m->scratch);
+    rpc_adopt_put(&m->scratch, &a);
+    peer_send(m, p, RPC_ADOPT, rpc_buf_bytes(&m->scratch));
+}
+
+static void on_step_done(struct mesh *m, void *arg)
+{
+    struct drain_step *d = arg;
+    struct draining *at = &m->draining[d->shard];
+    for (uint32_t i = 0; i < d->ids_n; i++) {
+        adopt_send(m, d->ids[i]);
+        free((void *)(uintptr_t)d->ids[i].p);
+    }
+    at->at = d->at;
+    at->left = d->connected_left + d->offline_left;
+    at->is_busy = false;
+    free(d);
+}
+
+static void step_send(struct mesh *m, uint32_t shard, const struct peer *target)
+{
+    struct draining *at = &m->draining[shard];
+    uint32_t per_step = m->drain_per_s * DRAIN_MS / 1000 / m->shards_n;
+    if (at->is_busy)
+        return;
+    struct drain_step *d = mem_zalloc(sizeof *d);
+    d->shard = shard;
+    d->at = at->at;
+    d->done = on_step_done;
+    d->clients = per_step ? per_step : 1;
+    snprintf(d->reference, sizeof d->reference, "%s", target->mqtt_address);
+    at->is_busy = true;
+    mesh_call(m, shard, drain_step, d);
+}
+
+void drain_tick(struct mesh *m)
+{
+    if (!m->drain_per_s || m->now_ms < m->drain_ms)
+        return;
+    m->drain_ms = m->now_ms + DRAIN_MS;
+    const struct peer *target = target_pick(m, 0);
+    for (uint32_t i = 0; i < m->shards_n && target; i++)
+        step_send(m, i, target);
+}
+
+void mesh_drain(struct mesh *m, uint32_t clients_per_s)
+{
+    bool is_draining = clients_per_s > 0;
+    if (is_draining != (m->drain_per_s > 0))
+        LOG(m->conf.log, LOG_NOTICE, "cluster drain %s clients_per_s=%u", is_draining ? "begins" : "ends",
+            clients_per_s);
+    m->drain_per_s = clients_per_s;
+    for (uint32_t i = 0; i < NODE_SHARDS_MAX; i++)
+        m->draining[i].left = UINT32_MAX;
+    __atomic_store_n(&m->view->is_draining, is_draining, __ATOMIC_RELEASE);
+    members_self_set(m->members, &members_self(m->members)->addr, is_draining, m->now_ms);
+}
+
+uint64_t drain_left(const struct mesh *m)
+{
+    uint64_t left = 0;
+    for (uint32_t i = 0; i < m->shards_n; i++)
+        left += m->draining[i].left == UINT32_MAX ? 1 : m->draining[i].left;
+    return left;
+}
