@@ -28,6 +28,7 @@ SCRIPTS = {
     "races": ("tsan", [], "the same clients against a broker built with ThreadSanitizer"),
     "e2e": ("release", [], "whole brokers: clients, command line, crashes, disks, TLS"),
     "browser": ("release", [], "the dashboard in a browser"),
+    "deploy": ("release", [], "the image, three containers, the manifests for Kubernetes, pods that move"),
     "lint": ("asan", [], "clang-tidy"),
 }
 # Directory of a part's `run` where it is not the part's name.
