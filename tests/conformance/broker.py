@@ -148,6 +148,7 @@ class Broker:
             "listeners.tcp.default.bind": f"127.0.0.1:{self.port}",
             "listeners.ws.default.bind": f"127.0.0.1:{self.ws_port}",
             "listeners.ssl.default.enable": False, "listeners.wss.default.enable": False,
+            "dashboard.listeners.http.enable": False,
         }
         for key, value in self.settings.items():
             name = SETTINGS[key][0] if key in SETTINGS else key

@@ -122,7 +122,7 @@ class Node:
             file.write(self._mosquitto_conf() if is_mosquitto() else to_yaml(self._covey_conf()))
 
     def _covey_conf(self):
-        conf = {"node.data_dir": self.data, "node.workers": 2}
+        conf = {"node.data_dir": self.data, "node.workers": 2, "dashboard.listeners.http.enable": False}
         for kind, port in (("tcp", self.port), ("ws", self.ws_port), ("ssl", self.tls_port), ("wss", self.wss_port)):
             conf[f"listeners.{kind}.default.bind"] = f"127.0.0.1:{port}"
             if kind in ("ssl", "wss") and not self.tls:

@@ -69,6 +69,13 @@ class NodeAndBroker(Ctl):
         self.ctl("log", "set-level", "debug")
         self.ctl("log", "set-level", "loud", code=1)
 
+    def test_cluster_of_one(self):
+        self.assertEqual(self.ctl("cluster", "status"),
+                         "Cluster status: #{running_nodes => ['covey@127.0.0.1'], stopped_nodes => []}\n")
+        self.assertEqual(self.ctl("cluster", "status", "--json"),
+                         '{"stopped_nodes":[],"running_nodes":["covey@127.0.0.1"]}\n')
+        self.assertIn("not part of a cluster", self.ctl("cluster", "join", "127.0.0.1:1", code=1))
+
     def test_telemetry(self):
         self.assertEqual(self.ctl("telemetry"), "This broker sends nothing.\n")
 

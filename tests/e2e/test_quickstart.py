@@ -34,7 +34,7 @@ class Quickstart(Case):
     def free_offset():
         for offset in range(11000, 20000, 7):
             try:
-                socks = [socket.create_server(("127.0.0.1", port + offset)) for port in (1883, 8883, 8083, 8084)]
+                socks = [socket.create_server(("127.0.0.1", port + offset)) for port in (1883, 8883, 8083, 8084, 18083)]
             except OSError:
                 continue
             for sock in socks:
