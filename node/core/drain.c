@@ -38,6 +38,14 @@ static void sessions_name(struct shard *sh, struct drain_step *d)
     }
 }
 
+void drain_step_free(void *arg)
+{
+    struct drain_step *d = arg;
+    for (uint32_t i = 0; i < d->ids_n; i++)
+        free((void *)(uintptr_t)d->ids[i].p);
+    free(d);
+}
+
 void drain_step(struct shard *sh, void *arg)
 {
     struct drain_step *d = arg;
@@ -46,5 +54,5 @@ void drain_step(struct shard *sh, void *arg)
     sessions_name(sh, d);
     d->connected_left = sh->online_n;
     d->offline_left = sh->sessions.n - sh->online_n;
-    shard_mesh_call(sh, d->done, d);
+    shard_mesh_call(sh, d->done, drain_step_free, d);
 }

@@ -27,5 +27,6 @@ struct drain_step {
     struct bytes ids[DRAIN_IDS_MAX]; /* owned: free() each */
 };
 void drain_step(struct shard *sh, void *step);
+void drain_step_free(void *step);
 
 #endif

@@ -99,12 +99,19 @@ struct mark {
     void *arg;
 };
 
+static void mark_drop(void *arg)
+{
+    struct mark *mark = arg;
+    free(mark->arg);
+    free(mark);
+}
+
 static void on_mark_stored(struct shard *sh, void *arg, enum reason code)
 {
     struct mark *mark = arg;
     (void)code;
     forward_flush(sh);
-    shard_mesh_call(sh, mark->fn, mark->arg);
+    shard_mesh_call(sh, mark->fn, free, mark->arg);
     free(mark);
 }
 
@@ -112,7 +119,7 @@ void forward_mark(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void 
 {
     struct mark *mark = mem_alloc(sizeof *mark);
     *mark = (struct mark){fn, arg};
-    struct pending *p = pending_new_call(on_mark_stored, mark);
+    struct pending *p = pending_new_call(on_mark_stored, mark_drop, mark);
     if (sh->handoffs.n) {
         persist_wait(sh, p);
         persist_hurry(sh);

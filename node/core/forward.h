@@ -43,7 +43,7 @@ bool forward_shared(struct shard *sh, struct publication *p, const struct route 
 void forward_once(struct shard *sh, struct publication *p, uint32_t peer);
 /* There is room again: connections that waited for it are read again. */
 void forward_resume(struct shard *sh);
-/* Calls fn(mesh, arg) on the cluster thread behind everything that this shard has accepted so far: also what
+/* Calls fn(mesh, arg), arg from malloc(), on the cluster thread behind everything that this shard has accepted so far: also what
  * waits for a commit before it is forwarded. */
 void forward_mark(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void *arg);
 /* Moves the chunks into the outbox. */
@@ -57,7 +57,8 @@ void forward_fini(struct shard *sh);
 struct rxframe {
     uint32_t refs;
     uint32_t count; /* entries */
-    uint32_t peer;  /* what follows is the cluster thread's */
+    struct list link; /* what follows is the cluster thread's */
+    uint32_t peer;
     uint32_t life;  /* of the conversation that it came by */
     uint64_t seq;
     uint32_t unanswered; /* entries that want an answer and have none */
@@ -103,6 +104,7 @@ struct redispatch {
     uint8_t text[]; /* filter, group */
 };
 void share_redispatch(struct shard *sh, void *redispatch);
+void redispatch_drop(void *redispatch); /* of a node that ends */
 
 /* A number for a message that this shard accepted, unique in the cluster. */
 uint64_t shard_uid(struct shard *sh);

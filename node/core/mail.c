@@ -43,9 +43,11 @@ void shard_call(struct shard *sh, uint32_t to, void (*fn)(struct shard *sh, void
     mail_push(sh, to, &(struct mail){.kind = MAIL_CALL, .u.fn = fn, .arg = arg});
 }
 
-void shard_mesh_call(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void *arg)
+void shard_mesh_call(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void (*drop)(void *arg),
+                     void *arg)
 {
-    mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_MESH_CALL, .u.mesh_fn = fn, .arg = arg});
+    mail_push(sh, MAIL_TO_CLUSTER,
+              &(struct mail){.kind = MAIL_MESH_CALL, .u.mesh_fn = fn, .drop = drop, .arg = arg});
 }
 
 struct mailbag *mailbag_call(void (*fn)(struct shard *sh, void *arg), void *arg)
@@ -111,6 +113,9 @@ static void mail_drop(struct mail *m)
         break;
     case MAIL_CALL:
     case MAIL_MESH_CALL:
+        if (m->drop)
+            m->drop(m->arg);
+        break;
     case MAIL_ARRIVED_ONE:
         break;
     }

@@ -22,7 +22,7 @@ enum mail_kind {
     MAIL_SHARED,   /* as MAIL_PUBLISH, for member `pick` of the shared route with id `route_id` */
     MAIL_HANDOFF,  /* msg (a ref), code: the handoff's number; see handoff.h */
     MAIL_RESOLVED, /* pending: yours; code */
-    MAIL_CALL,     /* fn(shard, arg) */
+    MAIL_CALL,     /* fn(shard, arg); drop(arg) instead when nobody will read it */
     /* between shards and the cluster thread */
     MAIL_FORWARD,     /* arg: struct fchunk */
     MAIL_ARRIVALS,    /* arg: struct arrivals */
@@ -36,14 +36,17 @@ enum mail_kind {
     MAIL_PARCEL_TOLD, /* arg: struct parcel_news */
     MAIL_SETTLED,     /* arg: struct settled, see handoff_peer.h */
     MAIL_RETAINED,    /* arg: struct retained_change, of a shard for the peers, of a peer for a shard */
-    MAIL_MESH_CALL,   /* mesh_fn(mesh, arg): on the cluster thread */
+    MAIL_MESH_CALL,   /* mesh_fn(mesh, arg): on the cluster thread; drop as with MAIL_CALL */
 };
 
 struct mail {
     enum mail_kind kind;
     uint32_t pick;
     struct msg *msg;
-    struct pending *pending;
+    union {
+        struct pending *pending;
+        void (*drop)(void *arg); /* may be NULL: arg is somebody else's */
+    };
     union {
         uint32_t route_id;
         uint64_t code;

@@ -72,12 +72,14 @@ struct pending *pending_new_handoff(uint64_t number)
     return p;
 }
 
-struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code), void *arg)
+struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code),
+                                 void (*drop)(void *arg), void *arg)
 {
     struct pending *p = mem_zalloc(sizeof *p);
     p->role = PENDING_CALL;
     p->refs = 1;
     p->u.call.fn = fn;
+    p->u.call.drop = drop;
     p->u.call.arg = arg;
     return p;
 }
@@ -234,7 +236,7 @@ void pending_drop(struct pending *p)
     if (p->role == PENDING_PROXY)
         pending_drop(p->u.origin);
     if (p->role == PENDING_CALL)
-        free(p->u.call.arg);
+        p->u.call.drop(p->u.call.arg);
     pending_free(p);
 }
 

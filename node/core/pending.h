@@ -43,7 +43,8 @@ struct pending {
         uint64_t handoff; /* number */
         struct {
             void (*fn)(struct shard *sh, void *arg, enum reason code);
-            void *arg; /* from malloc(); fn owns it */
+            void (*drop)(void *arg); /* instead of fn, when the node ends */
+            void *arg;               /* fn owns it */
         } call;
     } u;
     char *session_id;      /* of an orphaned PUBREC: whose QoS 2 id it is about; owned */
@@ -71,7 +72,8 @@ struct pending *pending_new_proxy(uint32_t from, struct pending *origin);
 /* A stand-in for a publisher on another node, whose message came as an entry of rx. */
 struct pending *pending_new_arrival(struct rxframe *rx, uint32_t index);
 struct pending *pending_new_handoff(uint64_t number);
-struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code), void *arg);
+struct pending *pending_new_call(void (*fn)(struct shard *sh, void *arg, enum reason code),
+                                 void (*drop)(void *arg), void *arg);
 struct pending *pending_ref(struct pending *p);
 /* Drops one reference; e: how what it waited for ended. NULL is fine. */
 void pending_release(struct shard *sh, struct pending *p, enum reason code);

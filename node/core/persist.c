@@ -172,6 +172,13 @@ struct stored_call {
 
 static void stored_call_wait(struct shard *sh, struct stored_call *c);
 
+static void stored_call_drop(void *arg)
+{
+    struct stored_call *c = arg;
+    free(c->arg);
+    free(c);
+}
+
 static void on_stored_call(struct shard *sh, void *arg, enum reason code)
 {
     struct stored_call *c = arg;
@@ -187,7 +194,7 @@ static void on_stored_call(struct shard *sh, void *arg, enum reason code)
 
 static void stored_call_wait(struct shard *sh, struct stored_call *c)
 {
-    struct pending *p = pending_new_call(on_stored_call, c);
+    struct pending *p = pending_new_call(on_stored_call, stored_call_drop, c);
     persist_wait(sh, p);
     persist_hurry(sh);
     pending_release(sh, p, RC_SUCCESS);

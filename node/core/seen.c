@@ -91,6 +91,7 @@ void seen_settle(struct shard *sh, void *arg)
         ptrtab_del(&sh->peer_handoffs.seen, s);
         store_batch_del(&sh->persist.ops, STORE_SEEN, k);
         store_batch_del(&sh->persist.keep, STORE_SEEN, k);
+        free(s);
     }
     free(l);
 }

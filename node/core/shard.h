@@ -38,8 +38,9 @@ struct mailbag *shard_outbox_take(struct shard *sh, uint32_t to);
 void shard_on_mail(struct shard *sh, struct mailbag *bag);
 /* Puts a MAIL_CALL for shard `to` into sh's outbox. */
 void shard_call(struct shard *sh, uint32_t to, void (*fn)(struct shard *sh, void *arg), void *arg);
-/* Puts a call of fn on the cluster thread into sh's outbox. */
-void shard_mesh_call(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void *arg);
+/* Puts a call of fn on the cluster thread into sh's outbox; drop: as in struct mail. */
+void shard_mesh_call(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void (*drop)(void *arg),
+                     void *arg);
 /* Drops a bag that will not be worked off (the node ends). */
 void mailbag_free(struct mailbag *bag);
 /* A bag with one MAIL_CALL, for callers that are no shard (from = UINT32_MAX). */

@@ -190,6 +190,14 @@ static struct route *shared_of(const struct match *match, struct bytes filter, s
     return NULL;
 }
 
+void redispatch_drop(void *arg)
+{
+    struct redispatch *d = arg;
+    msg_unref(d->msg);
+    pending_drop(d->pending);
+    free(d);
+}
+
 void share_redispatch(struct shard *sh, void *arg)
 {
     struct redispatch *d = arg;

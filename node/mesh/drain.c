@@ -42,14 +42,12 @@ static void on_step_done(struct mesh *m, void *arg)
 {
     struct drain_step *d = arg;
     struct draining *at = &m->draining[d->shard];
-    for (uint32_t i = 0; i < d->ids_n; i++) {
+    for (uint32_t i = 0; i < d->ids_n; i++)
         adopt_send(m, d->ids[i]);
-        free((void *)(uintptr_t)d->ids[i].p);
-    }
     at->at = d->at;
     at->left = d->connected_left + d->offline_left;
     at->is_busy = false;
-    free(d);
+    drain_step_free(d);
 }
 
 static void step_send(struct mesh *m, uint32_t shard, const struct peer *target)
@@ -65,7 +63,7 @@ static void step_send(struct mesh *m, uint32_t shard, const struct peer *target)
     d->clients = per_step ? per_step : 1;
     snprintf(d->reference, sizeof d->reference, "%s", target->mqtt_address);
     at->is_busy = true;
-    mesh_call(m, shard, drain_step, d);
+    mesh_call(m, shard, drain_step, drain_step_free, d);
 }
 
 void drain_tick(struct mesh *m)

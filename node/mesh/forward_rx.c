@@ -44,6 +44,13 @@ void forward_results_send(struct mesh *m, struct peer *p)
     p->runs_n = 0;
 }
 
+/* Gives the cluster thread's own reference back. */
+static void rxframe_end(struct rxframe *rx)
+{
+    list_del(&rx->link);
+    rxframe_unref(rx);
+}
+
 /* One more shard has done its part of an entry; the worst that any of them says is the answer. */
 static void entry_done(struct mesh *m, struct rxframe *rx, uint32_t index, enum reason code)
 {
@@ -54,7 +61,12 @@ static void entry_done(struct mesh *m, struct rxframe *rx, uint32_t index, enum 
         return;
     answer(m, rx, index, (enum reason)rx->codes[index]);
     if (--rx->unanswered == 0)
-        rxframe_unref(rx); /* the cluster thread's own reference */
+        rxframe_end(rx);
+}
+
+void forward_rx_fini(struct mesh *m)
+{
+    list_each_safe(l, &m->rxframes) rxframe_end(container_of(l, struct rxframe, link));
 }
 
 void forward_on_arrived(struct mesh *m, struct arrivals *a)
@@ -150,7 +162,7 @@ static struct rxframe *rxframe_new(struct mesh *m, struct peer *p, struct bytes 
     rx->left = rx->body + body.n;
     rx->codes = rx->left + count;
     memset(rx->left, 0, 2 * (size_t)count);
-    (void)m;
+    list_push(&m->rxframes, &rx->link);
     return rx;
 }
 
@@ -195,6 +207,6 @@ bool forward_on_publishes(struct mesh *m, struct peer *p, struct bytes body)
     bool is_done = rx->unanswered == 0;
     post_all(m, rx);
     if (is_done)
-        rxframe_unref(rx);
+        rxframe_end(rx);
     return true;
 }

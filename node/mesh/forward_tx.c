@@ -142,7 +142,7 @@ bool redispatch(struct mesh *m, struct fchunk *c, uint32_t index)
     c->pendings[index] = NULL;
     c->waits--;
     MESH_COUNT(m, SHARED_REDISPATCHED);
-    mesh_call(m, c->shard, share_redispatch, r);
+    mesh_call(m, c->shard, share_redispatch, redispatch_drop, r);
     return true;
 }
 

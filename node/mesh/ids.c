@@ -44,7 +44,7 @@ static void wait_end(struct mesh *m, struct claim_wait *w)
 {
     struct claim_answer *a = mem_alloc(sizeof *a);
     *a = (struct claim_answer){.token = w->token, .stamp = w->stamp};
-    mesh_call(m, w->shard, claim_on_answer, a);
+    mesh_call(m, w->shard, claim_on_answer, free, a);
     list_del(&w->link);
     free(w);
 }
@@ -319,6 +319,13 @@ static void announce_one(void *ctx, struct bytes client_id, uint64_t stamp)
     a->text_n = need;
 }
 
+static void announce_free(void *arg)
+{
+    struct announce *a = arg;
+    free(a->text);
+    free(a);
+}
+
 static void announce_take(struct mesh *m, void *arg);
 
 /* On the shard. */
@@ -327,7 +334,7 @@ static void announce_page(struct shard *sh, void *arg)
     struct announce *a = arg;
     a->text_n = 0;
     claim_each(sh, &a->walk, ANNOUNCE_PAGE, announce_one, a);
-    shard_mesh_call(sh, announce_take, a);
+    shard_mesh_call(sh, announce_take, announce_free, a);
 }
 
 static void announce_take(struct mesh *m, void *arg)
@@ -339,11 +346,10 @@ static void announce_take(struct mesh *m, void *arg)
     while (cursor_lenbytes(&c, &id) && cursor_u64(&c, &stamp))
         tell(m, id, stamp, true);
     if (!a->walk.is_over && a->round == m->announce_round) {
-        mesh_call(m, a->shard, announce_page, a);
+        mesh_call(m, a->shard, announce_page, announce_free, a);
         return;
     }
-    free(a->text);
-    free(a);
+    announce_free(a);
 }
 
 void ids_on_membership(struct mesh *m)
@@ -371,7 +377,7 @@ static void announce_all(struct mesh *m)
         struct announce *a = mem_zalloc(sizeof *a);
         a->shard = i;
         a->round = m->announce_round;
-        mesh_call(m, i, announce_page, a);
+        mesh_call(m, i, announce_page, announce_free, a);
     }
 }
 

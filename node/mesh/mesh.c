@@ -62,6 +62,7 @@ struct mesh *mesh_new(const struct mesh_conf *conf, uint64_t mono_ms, uint64_t w
     list_init(&m->dirty);
     list_init(&m->barriers);
     list_init(&m->claims);
+    list_init(&m->rxframes);
     list_init(&m->parcels);
     list_init(&m->marks);
     m->arena = rpc_arena_new();
@@ -82,6 +83,7 @@ void mesh_free(struct mesh *m)
     ids_fini(m);
     retained_fini(m);
     moves_fini(m);
+    forward_rx_fini(m);
     barriers_fini(m);
     dial_fini(m);
     for (uint32_t i = 0; i < PEERS_MAX; i++)
@@ -140,9 +142,10 @@ void mesh_mail(struct mesh *m, uint32_t shard, const struct mail *mail)
     mailbag_push(&m->outbox[shard], MAIL_TO_CLUSTER, mail);
 }
 
-void mesh_call(struct mesh *m, uint32_t shard, void (*fn)(struct shard *sh, void *arg), void *arg)
+void mesh_call(struct mesh *m, uint32_t shard, void (*fn)(struct shard *sh, void *arg),
+               void (*drop)(void *arg), void *arg)
 {
-    mesh_mail(m, shard, &(struct mail){.kind = MAIL_CALL, .u.fn = fn, .arg = arg});
+    mesh_mail(m, shard, &(struct mail){.kind = MAIL_CALL, .u.fn = fn, .drop = drop, .arg = arg});
 }
 
 struct mailbag *mesh_outbox_take(struct mesh *m, uint32_t shard)

@@ -90,6 +90,7 @@ struct mesh {
     struct peer *peers[PEERS_MAX];
     struct list wires; /* all */
     struct list dirty;
+    struct list rxframes;    /* with entries that the shards have not answered */
     struct rpc_arena *arena; /* of the frame that is being read */
     struct rpc_buf scratch;
 
@@ -153,7 +154,9 @@ static inline bool peer_is_reachable(const struct peer *p)
 
 /* ---- mesh.c --------------------------------------------------------------------------------------- */
 void mesh_mail(struct mesh *m, uint32_t shard, const struct mail *mail);
-void mesh_call(struct mesh *m, uint32_t shard, void (*fn)(struct shard *sh, void *arg), void *arg);
+/* drop: as in struct mail. */
+void mesh_call(struct mesh *m, uint32_t shard, void (*fn)(struct shard *sh, void *arg),
+               void (*drop)(void *arg), void *arg);
 uint64_t mesh_random(struct mesh *m);
 uint64_t mesh_stamp(struct mesh *m);
 void mesh_stamp_see(struct mesh *m, uint64_t stamp);
@@ -209,6 +212,7 @@ void barriers_fini(struct mesh *m);
 uint64_t barrier_acked(const struct mesh *m);
 
 /* ---- forward_tx.c, forward_rx.c ------------------------------------------------------------------- */
+void forward_rx_fini(struct mesh *m);
 void forward_send(struct mesh *m, struct fchunk *c);
 void settled_send(struct mesh *m, struct settled *s);
 bool forward_on_settled(struct mesh *m, struct peer *p, struct bytes body);

@@ -45,7 +45,7 @@ static void trace(const struct mesh *m, const char *what, struct bytes client_id
 
 static void order_to_shard(struct mesh *m, struct parcel_order *o, void (*fn)(struct shard *sh, void *order))
 {
-    mesh_call(m, mesh_home(m, parcel_order_id(o)), fn, o);
+    mesh_call(m, mesh_home(m, parcel_order_id(o)), fn, free, o);
 }
 
 void moves_release(struct mesh *m, const struct rpc_release *r)
@@ -65,7 +65,7 @@ void moves_release(struct mesh *m, const struct rpc_release *r)
 static void gone_tell(struct mesh *m, const struct node_id *id)
 {
     for (uint32_t i = 0; i < m->shards_n; i++)
-        mesh_call(m, i, parcel_peer_gone, mem_dup(id, sizeof *id));
+        mesh_call(m, i, parcel_peer_gone, free, mem_dup(id, sizeof *id));
 }
 
 void moves_on_piece(struct mesh *m, struct parcel_piece *piece)
@@ -191,7 +191,7 @@ static struct mark_round *round_new(struct mesh *m)
     for (uint32_t i = 0; i < m->shards_n; i++) {
         struct shard_mark *mark = mem_alloc(sizeof *mark);
         mark->token = r->token;
-        mesh_call(m, i, shard_mark, mark);
+        mesh_call(m, i, shard_mark, free, mark);
     }
     return r;
 }
@@ -253,7 +253,7 @@ static bool on_parcel(struct mesh *m, struct peer *p, struct bytes body)
     struct parcel_in *in = mem_alloc(sizeof *in + body.n);
     *in = (struct parcel_in){.from = p->id, .stamp = ids_stamp(m, r.token), .n = body.n};
     memcpy(in->body, body.p, body.n);
-    mesh_call(m, mesh_home(m, r.client_id), parcel_take, in);
+    mesh_call(m, mesh_home(m, r.client_id), parcel_take, free, in);
     return true;
 }
 

@@ -144,7 +144,7 @@ static void partition_note(struct mesh *m, const struct peer *p)
 static void shards_tell(struct mesh *m, const struct peer *p, void (*fn)(struct shard *sh, void *node_id))
 {
     for (uint32_t i = 0; i < m->shards_n; i++)
-        mesh_call(m, i, fn, mem_dup(&p->id, sizeof p->id));
+        mesh_call(m, i, fn, free, mem_dup(&p->id, sizeof p->id));
 }
 
 void peer_on_link(struct mesh *m, struct peer *p, struct wire *w)
@@ -220,7 +220,7 @@ void peer_room_update(struct mesh *m, struct peer *p)
     else
         __atomic_and_fetch(&m->view->full, ~bit, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < m->shards_n && room == LINK_OPEN; i++)
-        mesh_call(m, i, on_room, NULL);
+        mesh_call(m, i, on_room, NULL, NULL);
     p->room = (uint8_t)room;
 }
 

@@ -29,7 +29,7 @@ bool forward_on_settled(struct mesh *m, struct peer *p, struct bytes body)
         struct seen_list *l = mem_alloc(sizeof *l + r.n * sizeof l->uids[0]);
         l->n = r.n;
         memcpy(l->uids, r.uids, r.n * sizeof l->uids[0]);
-        mesh_call(m, i, seen_settle, l);
+        mesh_call(m, i, seen_settle, free, l);
     }
     return true;
 }
