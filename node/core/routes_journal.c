@@ -8,13 +8,6 @@
 /* What changes in this node's own set of routes, for the other nodes: written under the lock of the table by
  * whoever changes it, read by the cluster thread. */
 
-void routes_journal_enable(struct routes *t)
-{
-    routes_lock(t);
-    t->journal.is_on = true;
-    routes_unlock(t);
-}
-
 bool routes_journal_pending(const struct routes *t)
 {
     return __atomic_load_n(&t->journal.pending, __ATOMIC_ACQUIRE) != 0;
@@ -37,6 +30,19 @@ void journal_put(struct routes *t, const struct route *r, enum journal_kind kind
     memcpy(p, r->text, (size_t)r->filter_n + r->group_n);
     j->n = need;
     __atomic_store_n(&j->pending, need, __ATOMIC_RELEASE);
+}
+
+void routes_journal_enable(struct routes *t)
+{
+    routes_lock(t);
+    t->journal.is_on = true;
+    /* What the sessions of the store brought is news too. */
+    for (uint32_t id = 0; id < routes_id_max(t); id++) {
+        const struct route *r = t->by_id[id];
+        if (r && r->shards)
+            journal_put(t, r, JOURNAL_ADD);
+    }
+    routes_unlock(t);
 }
 
 void routes_online_changed(struct routes *t, struct route *r)

@@ -14,7 +14,7 @@ import jsonschema
 import paho.mqtt.client as paho
 import yaml
 from clients import WAIT, Stream, heard_by_mosquitto
-from engine import CACHE, IMAGE, ROOT, UID, engine, health, run, why
+from engine import IMAGE, ROOT, UID, engine, health, run, why
 from harness import Port, until
 from mqttlib import PUBLISH, V5, V311, Client, unique
 
@@ -29,24 +29,6 @@ def read_yaml(path):
         return yaml.safe_load(file)
 
 
-def has_cluster():
-    words = engine().docker("run", "--rm", "--network", "none", IMAGE, "config", "keys").stdout
-    return "cluster.static.seeds" in words
-
-
-def without_cluster():
-    """The file for a program that has no cluster: the same three containers, each a node of its own."""
-    tree = read_yaml(COMPOSE)
-    for node in NODES:
-        service = tree["services"][node]
-        service["healthcheck"]["test"] = ["CMD", "covey", "ping"]
-        service["environment"] = {k: v for k, v in service["environment"].items() if not k.startswith("COVEY_CLUSTER")}
-    path = os.path.join(CACHE, "compose.yaml")
-    with open(path, "w", encoding="utf-8") as file:
-        yaml.safe_dump(tree, file)
-    return path
-
-
 class Nodes:
     """`docker-compose up` of deploy/compose.yaml with free ports."""
 
@@ -55,7 +37,7 @@ class Nodes:
         self.ports = dict(zip(NODES, (lock.number for lock in self.locks)))
         self.env = dict(engine().env, COVEY_IMAGE=IMAGE,
                         **{f"COVEY_PORT_{i + 1}": str(self.ports[node]) for i, node in enumerate(NODES)})
-        self.file = COMPOSE if has_cluster() else without_cluster()
+        self.file = COMPOSE
         self.down()
         atexit.register(self.down)
         self.compose("up", "-d")
@@ -183,8 +165,6 @@ class TestCluster(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         engine()
-        if not has_cluster():
-            raise unittest.SkipTest("the program in the image has no cluster")
         nodes()
 
     def members(self, node):

@@ -4,6 +4,7 @@ of deploy/k8s/base, in network namespaces with stable names and passing addresse
 import atexit
 import functools
 import http.client
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import unittest
 import yaml
 from clients import WAIT, publish_until_promised
 from engine import ROOT, run
-from harness import covey, die_with_parent, environment, program, until
+from harness import die_with_parent, environment, program, until
 from mqttlib import V5, V311, Client, unique
 import pods
 from pods import A, SRV, Network
@@ -26,11 +27,6 @@ BASE = os.path.join(ROOT, "deploy", "k8s", "base")
 CLUSTER_PORT, MQTT_PORT, HEALTH_PORT = 7946, 1883, 18083
 START_SECONDS_MAX = 40
 BACK_SECONDS_MAX = 20       # from the start of the process to a member that all know
-
-
-@functools.lru_cache(None)
-def has_cluster():
-    return "cluster.dns.name" in covey("config", "keys").stdout
 
 
 @functools.lru_cache(None)
@@ -81,9 +77,6 @@ class Pod:
         if self.record_type == "srv":
             tree["cluster"]["dns"]["record_type"] = "srv"
             self.env["COVEY_CLUSTER__DNS__NAME"] = pods.SRV_NAME
-        if not has_cluster():
-            del tree["cluster"], tree["dashboard"]
-            self.env = {k: v for k, v in self.env.items() if not k.startswith("COVEY_CLUSTER")}
         with open(self.conf, "w", encoding="utf-8") as file:
             yaml.safe_dump(tree, file)
 
@@ -156,8 +149,12 @@ class Pod:
 
     def knows(self, other):
         """Whether this node has the other one as a member under its present address."""
-        lines = [line for line in self.ctl("cluster", "status").splitlines() if f"covey@{other.name}" in line]
-        return len(lines) == 1 and f"{other.address}:" in lines[0] and "alive" in lines[0]
+        try:
+            members = json.loads(self.ctl("cluster", "status", "--json"))["members"]
+        except (ValueError, KeyError):
+            return False
+        found = [(m["address"].rpartition(":")[0], m["state"]) for m in members if m["name"] == f"covey@{other.name}"]
+        return found == [(other.address, "alive")]
 
 
 class TestNetwork(unittest.TestCase):
@@ -213,8 +210,6 @@ class Cluster:
 
     @classmethod
     def setUpClass(cls):
-        if not has_cluster():
-            raise unittest.SkipTest("the program has no cluster")
         network()
         cls.pods = [Pod(f"covey-{i}", cls.record_type) for i in range(3)]
         # As at the first start of a StatefulSet: together, and the name is not there before the pods are.

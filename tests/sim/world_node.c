@@ -79,9 +79,9 @@ void world_node_start(struct world_node *n, uint32_t shards_before)
     CHECK(node_new(&n->node, &nc) == OK);
     for (uint32_t i = 0; i < n->shards; i++)
         shard_set_time(node_shard(n->node, i), w->now_ms, world_node_wall_ms(n));
+    CHECK(node_load(n->node) == OK);
     if (nc.is_clustered)
         net_mesh_start(n);
-    CHECK(node_load(n->node) == OK);
 }
 
 static void mail_drop(struct world_node *n)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several nodes of one cluster on this machine, and what the tests do with them.
+
+    nodes = Cluster(3)                      # started together, each with the others as seeds, and ready
+    nodes[0].client(); nodes[2].kill()      # harness.Node
+    nodes.status(1)                         # `covey ctl cluster status --json` of the second one
+"""
+import json
+import os
+
+from harness import START_SECONDS_MAX, Case, Node, Port, until
+
+
+class Cluster:
+    """settings: for all nodes; env: the environment of each, by index."""
+
+    def __init__(self, count=3, settings=None, each=None, start=True):
+        self.locks = [Port() for _ in range(count)]
+        self.ports = [lock.number for lock in self.locks]
+        self.nodes = []
+        try:
+            for i in range(count):
+                own = {"node.name": f"covey@n{i + 1}", "cluster.bind": f"127.0.0.1:{self.ports[i]}",
+                       "cluster.static.seeds": ",".join(f"127.0.0.1:{port}" for port in self.ports)}
+                self.nodes.append(Node({**own, **(settings or {}), **((each or {}).get(i, {}))}, start=False))
+            if start:
+                self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def __getitem__(self, i):
+        return self.nodes[i]
+
+    def __len__(self):
+        return len(self.nodes)
+
+    def __iter__(self):
+        return iter(self.nodes)
+
+    def start(self):
+        for node in self.nodes:
+            node.spawn()
+        for node in self.nodes:
+            node.wait_ready()
+        self.await_linked()
+        return self
+
+    def status(self, i):
+        done = self.nodes[i].cli("ctl", "cluster", "status", "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def links(self, i):
+        """name -> what node i believes of the others."""
+        status = self.status(i)
+        return {m["name"]: m for m in status["members"]} if status else {}
+
+    def is_linked(self, i, among=None):
+        links = self.links(i)
+        others = [k for k in (among or range(len(self))) if k != i]
+        return all(is_up(links.get(self.name(k))) for k in others)
+
+    def await_linked(self, among=None, seconds=START_SECONDS_MAX):
+        """Each of them has a link to each of the others and all of its routes."""
+        among = list(among or range(len(self)))
+        until(lambda: all(self.is_linked(i, among) for i in among), seconds, lambda: self.told(among))
+
+    def told(self, among=None):
+        return "\n".join(self.nodes[i].cli("ctl", "cluster", "status").stdout for i in among or range(len(self)))
+
+    def name(self, i):
+        return self.nodes[i].settings["node.name"]
+
+    def log(self):
+        return "".join(f"--- {self.name(i)}\n{node.log()[-3000:]}" for i, node in enumerate(self.nodes))
+
+    def remove(self):
+        for node in self.nodes:
+            node.remove()
+        for lock in self.locks:
+            lock.free()
+
+
+def is_up(link):
+    return bool(link) and link["state"] == "alive" and link["link"] == "up" and link["routes_complete"]
+
+
+class ClusterCase(Case):
+    def cluster(self, count=3, settings=None, **options):
+        nodes = Cluster(count, settings, **options)
+        self.addCleanup(nodes.remove)
+        self.addCleanup(self._show_logs, nodes)
+        return nodes
+
+    def _show_logs(self, nodes):
+        outcome = self._outcome.result
+        if any(test is self for test, _ in outcome.failures + outcome.errors):
+            print(f"{nodes.log()}\n{os.linesep}", flush=True)
