@@ -28,7 +28,7 @@ struct msg *publication_msg(struct shard *sh, struct publication *p)
             return NULL;
         }
         if (!p->uid && sh->node->conf.is_clustered)
-            p->uid = shard_uid(sh);
+            p->uid = shard_uid(sh, p->hold);
         p->msg->uid = p->uid;
     }
     return p->msg;
@@ -185,10 +185,17 @@ static inline unsigned sub_qos(const struct shard *sh, const struct publication 
     return p->m.qos < sub->qos ? p->m.qos : sub->qos; /* [MQTT-3.8.4-8] */
 }
 
-void deliver_sub(struct shard *sh, struct publication *p, struct subscription *sub, bool retain)
+static void deliver_one(struct shard *sh, struct publication *p, struct subscription *sub, bool retain)
 {
     deliver_session(sh, p, sub->session, sub_qos(sh, p, sub), retain, sub->id ? &sub->id : NULL,
                     sub->id != 0);
+}
+
+void deliver_sub(struct shard *sh, struct publication *p, struct subscription *sub, bool retain)
+{
+    p->alone = 1;
+    deliver_one(sh, p, sub, retain);
+    p->alone = 0;
 }
 
 static void deliver_list(struct shard *sh, struct publication *p, const struct sublist *l)
@@ -196,7 +203,7 @@ static void deliver_list(struct shard *sh, struct publication *p, const struct s
     struct subscription *const *v = sublist_items(l);
     for (uint32_t i = 0; i < l->n; i++) {
         if (!is_own(sh, p, v[i]))
-            deliver_sub(sh, p, v[i], v[i]->retain_as_published && p->m.retain);
+            deliver_one(sh, p, v[i], v[i]->retain_as_published && p->m.retain);
     }
 }
 

@@ -14,16 +14,13 @@ enum {
     CHUNK_FIRST = 2048,
     CHUNK_FULL = 56 << 10, /* a frame is sealed when it is this long, so that records stay whole */
     PENDINGS_FIRST = 16,
-    UID_SHARD_BITS = 6,
-    UID_COUNT_BITS = 34,
 };
 
-uint64_t shard_uid(struct shard *sh)
+uint64_t shard_uid(struct shard *sh, bool hold)
 {
-    /* 24 bits of the node's life, 6 of the shard, 34 of a counter that starts anew with the life. */
     uint64_t count = ++sh->uid_next & ((1ull << UID_COUNT_BITS) - 1);
-    uint64_t life = hash_bytes(sh->node->conf.id.b, NODE_ID_N, sh->node->conf.epoch) << 40;
-    return life | (uint64_t)sh->number << UID_COUNT_BITS | count;
+    uint64_t life = hash_bytes(sh->node->conf.id.b, NODE_ID_N, sh->node->conf.epoch) << UID_LIFE_SHIFT;
+    return life | (uint64_t)sh->number << UID_SHARD_SHIFT | (uint64_t)hold << UID_COUNT_BITS | count;
 }
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
@@ -97,6 +94,7 @@ static void chunk_wait(struct fchunk *c, struct pending *p)
 struct mark {
     void (*fn)(struct mesh *m, void *arg);
     void *arg;
+    uint32_t via;
 };
 
 static void mark_drop(void *arg)
@@ -106,19 +104,29 @@ static void mark_drop(void *arg)
     free(mark);
 }
 
-static void on_mark_stored(struct shard *sh, void *arg, enum reason code)
+static void mark_pass(struct shard *sh, void *arg)
 {
     struct mark *mark = arg;
-    (void)code;
     forward_flush(sh);
     shard_mesh_call(sh, mark->fn, free, mark->arg);
     free(mark);
 }
 
-void forward_mark(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void *arg)
+static void on_mark_stored(struct shard *sh, void *arg, enum reason code)
+{
+    struct mark *mark = arg;
+    (void)code;
+    if (mark->via == sh->number || mark->via == MAIL_TO_CLUSTER)
+        mark_pass(sh, mark);
+    else
+        mail_push(sh, mark->via,
+                  &(struct mail){.kind = MAIL_CALL, .u.fn = mark_pass, .drop = mark_drop, .arg = mark});
+}
+
+void forward_mark(struct shard *sh, uint32_t via, void (*fn)(struct mesh *m, void *arg), void *arg)
 {
     struct mark *mark = mem_alloc(sizeof *mark);
-    *mark = (struct mark){fn, arg};
+    *mark = (struct mark){fn, arg, via};
     struct pending *p = pending_new_call(on_mark_stored, mark_drop, mark);
     if (sh->handoffs.n) {
         persist_wait(sh, p);
@@ -134,7 +142,7 @@ void forward_mark(struct shard *sh, void (*fn)(struct mesh *m, void *arg), void 
 static void entry_of(struct shard *sh, struct publication *p, struct publish_entry *e)
 {
     if (!p->uid)
-        p->uid = shard_uid(sh);
+        p->uid = shard_uid(sh, p->hold);
     *e = (struct publish_entry){.topic = p->m.topic,
                                 .payload = p->m.payload,
                                 .props = p->m.props,

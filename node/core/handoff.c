@@ -46,7 +46,7 @@ void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint
         return;
     for (; shards; shards &= shards - 1) {
         struct handoff h = {.msg = msg_ref(m), .to = (uint32_t)__builtin_ctzll(shards)};
-        msg_record_put(record_begin(sh, &h, (uint32_t)msg_record_size(m)), m);
+        msg_record_put(be64_put(record_begin(sh, &h, (uint32_t)(8 + msg_record_size(m))), m->uid), m);
         handoffs_add(&sh->handoffs, &h);
         p->receivers++;
     }
@@ -132,6 +132,7 @@ static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t 
             struct publication p = {.m = msg_view(m, sh->wall_ms),
                                     .msg = msg_ref(m),
                                     .origin = m->origin,
+                                    .uid = m->uid,
                                     .hold = 1,
                                     .handoff = 1};
             deliver_to(sh, &p, s, qos);
@@ -150,18 +151,20 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
     for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
         struct cursor c = cursor_of(value);
         uint32_t to;
+        uint64_t uid;
         uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
         bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
         n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
         if (good && to == HANDOFF_TO_PEER &&
             peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
             continue;
-        struct msg *m = good && to != HANDOFF_TO_PEER ? msg_record_take(&c) : NULL;
+        struct msg *m = good && to != HANDOFF_TO_PEER && cursor_u64(&c, &uid) ? msg_record_take(&c) : NULL;
         if (!m) {
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
             continue;
         }
+        m->uid = uid;
         handoff_replay(n, to, m, number);
         msg_unref(m);
     }

@@ -10,7 +10,8 @@
  * and deletes the handoff in one batch. Handoffs that are found at start are carried out before any client is
  * served.
  *
- * Table HANDOFF: key: handoff number; value: be32 shard, a message record. */
+ * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record;
+ * for a peer see handoff_peer.h. */
 
 #include "node/core/deliver.h"
 #include "proto/rpc/node_id.h"

@@ -59,6 +59,7 @@ static void parcel_free_one(struct parcel *p)
     }
     free(p->held);
     uidset_fini(&p->recent);
+    uidmax_fini(&p->newest);
     free(p->deferred);
     free(p);
 }
@@ -72,11 +73,15 @@ void parcel_free(struct parcel *p)
     }
 }
 
-void parcel_release_held(struct shard *sh, struct parcel *p)
+void parcel_session_ends(struct shard *sh, struct session *s)
 {
-    for (uint32_t i = 0; i < p->held_n; i++) {
-        pending_release(sh, p->held[i].pending, RC_SUCCESS);
-        p->held[i].pending = NULL;
+    for (struct parcel *p = s->parcel; p; p = p->older) {
+        for (uint32_t i = 0; i < p->held_n; i++) {
+            pending_release(sh, p->held[i].pending, RC_SUCCESS);
+            p->held[i].pending = NULL;
+        }
+        parcel_in_ends(sh, p);
+        parcel_out_ends(sh, p);
     }
 }
 

@@ -47,6 +47,7 @@ struct parcel_order {
     uint64_t token;
     uint64_t stamp;
     bool clean_start;
+    bool is_settled; /* what the session has received is stored, or was refused */
     uint32_t client_id_n;
     uint8_t client_id[];
 };
@@ -104,8 +105,8 @@ struct parcel_news {
 void parcel_peer_gone(struct shard *sh, void *node_id);
 void parcels_tick(struct shard *sh);
 void parcel_free(struct parcel *p); /* with its session; NULL is fine */
-void parcel_release_held(struct shard *sh,
-                         struct parcel *p); /* the session ends: nobody is left to keep it for */
+/* The session ends: nobody is left to keep anything for, and whoever has it still, or wants it, hears of it. */
+void parcel_session_ends(struct shard *sh, struct session *s);
 MUST_USE enum err parcels_load(struct node *n);
 
 /* One import that is noted. */

@@ -46,7 +46,7 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
     if (pc->state == PARCEL_LEAVING && !uidset_has(&pc->recent, p->uid))
         return false;
     if (!p->uid)
-        p->uid = shard_uid(sh);
+        p->uid = shard_uid(sh, p->hold);
     if (is_double(pc, p->uid)) {
         p->receivers++;
         answer_when_stored(sh, publication_wait(p));
@@ -71,6 +71,7 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
                                          .qos = (uint8_t)qos,
                                          .retain = retain,
                                          .hold = p->hold,
+                                         .alone = p->alone,
                                          .handoff = p->handoff});
     p->receivers++;
     return true;
@@ -90,12 +91,21 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
     publication_fini(sh, &pub);
 }
 
+/* It came through the holder too; or it is older than one that did, so when it was published its publisher's
+ * node did not know of the subscription: no SUBACK was sent, and behind the newer one it would be out of order
+ * [MQTT-4.6.0-6]. */
+static bool is_to_drop(const struct parcel *p, const struct held_message *h)
+{
+    return uidset_has(&p->recent, h->msg->uid) ||
+           (!h->alone && uidmax_is_older(&p->newest, msg_topic(h->msg), h->msg->uid));
+}
+
 void parcel_held_append(struct shard *sh, struct parcel *p)
 {
-    /* First those that came both ways: what is appended is not to be taken for one of them. */
+    /* First those to be dropped: what is appended is not to be taken for one of them. */
     for (uint32_t i = 0; i < p->held_n; i++) {
         struct held_message *h = &p->held[i];
-        if (!uidset_has(&p->recent, h->msg->uid))
+        if (!is_to_drop(p, h))
             continue;
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);

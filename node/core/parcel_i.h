@@ -6,6 +6,7 @@
 
 #include "node/core/parcel.h"
 #include "node/core/shard_i.h"
+#include "node/core/uidmax.h"
 
 enum parcel_state {
     PARCEL_LEAVING,
@@ -23,6 +24,7 @@ struct held_message {
     bool retain;
     bool hold; /* as in struct publication */
     bool handoff;
+    bool alone;
 };
 
 struct parcel {
@@ -49,6 +51,7 @@ struct parcel {
     struct uidset recent; /* what is here, or was relayed: doubles are dropped */
     uint64_t uid_here;    /* the last one of them that came here */
     uint64_t uid_relayed; /* and by the holder */
+    struct uidmax newest; /* arriving: that the holder relayed */
 };
 
 /* What comes gets the numbers that it has at the holder; else it goes behind what is here. */
@@ -71,7 +74,15 @@ static inline struct parcel *parcel_of(struct shard *sh, const struct parcel_ord
 }
 void parcel_tell(struct shard *sh, const struct parcel *p, enum parcel_told what);
 
+/* ---- parcel_in.c ---------------------------------------------------------------------------------- */
+
+/* The session that was taken over ends: its holder may delete it, too. */
+void parcel_in_ends(struct shard *sh, const struct parcel *p);
+
 /* ---- parcel_out.c --------------------------------------------------------------------------------- */
+
+/* The session ends: who waits for it is told when that is stored. */
+void parcel_out_ends(struct shard *sh, struct parcel *p);
 
 /* An order for a session that went elsewhere, and now comes back; NULL: there is none. The caller's. */
 struct parcel_order *parcel_late_take(struct shard *sh, struct bytes client_id);

@@ -101,6 +101,8 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
     p->at = m->seq + 1;
     uidset_add(&p->recent, m->uid);
     p->uid_relayed = m->uid;
+    if (m->msg && p->state == PARCEL_ARRIVING)
+        uidmax_note(&p->newest, msg_topic(m->msg), m->uid);
     if (p->is_merging && m->seq < p->back_below) {
         parcel_back_until(p, m->seq);
         parcel_back_one(p, m);
@@ -307,6 +309,12 @@ static void tell_when_stored(struct shard *sh, const struct parcel *p, enum parc
     n->order.client_id_n = s->id_n;
     memcpy(n->order.client_id, s->id, s->id_n);
     persist_call(sh, ready_when_stored, store_again, n);
+}
+
+void parcel_in_ends(struct shard *sh, const struct parcel *p)
+{
+    if (p->state == PARCEL_ARRIVING || (p->state == PARCEL_ARRIVED && !p->is_stored))
+        tell_when_stored(sh, p, PARCEL_STORED);
 }
 
 static void cut_take(struct shard *sh, struct parcel *p)

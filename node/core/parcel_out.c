@@ -238,6 +238,13 @@ static void end_and_say_none(struct shard *sh, struct session *s, struct parcel_
     persist_call(sh, none_when_stored, NULL, o);
 }
 
+void parcel_out_ends(struct shard *sh, struct parcel *p)
+{
+    if (p->deferred)
+        persist_call(sh, none_when_stored, NULL, p->deferred);
+    p->deferred = NULL;
+}
+
 /* The CONNECT may wait longer than for the first answer: an empty piece. */
 static void wait_send(struct shard *sh, const struct parcel_order *o)
 {
@@ -250,6 +257,8 @@ static void wait_send(struct shard *sh, const struct parcel_order *o)
 static bool is_known(const struct session *s, const struct parcel_order *o)
 {
     const struct parcel *p = s->parcel;
+    if (p && p->deferred && node_id_eq(&p->deferred->peer, &o->peer) && !o->token)
+        return true;
     return p && p->state == PARCEL_LEAVING && node_id_eq(&p->peer, &o->peer) &&
            (!o->token || o->token == p->token);
 }
@@ -261,6 +270,31 @@ static bool is_to_wait(const struct session *s, const struct parcel_order *o)
     if (!p || p->is_stored)
         return false;
     return p->state != PARCEL_LEAVING || !node_id_eq(&p->peer, &o->peer);
+}
+
+static void on_settled(struct shard *sh, void *arg, enum reason code)
+{
+    (void)code;
+    parcel_release(sh, arg);
+}
+
+/* The ids of QoS 2 messages go with the session. One whose message is not stored yet may still be refused: first
+ * that is settled, else the client's next attempt would be taken for a double. */
+static bool settle(struct shard *sh, const struct session *s, struct parcel_order *o)
+{
+    bool is_open = sh->persist.ops.ops > 0, is_sealed = sh->persist.in_flight;
+    if (o->is_settled || !s->rx2 || !s->rx2->n || !(is_open || is_sealed))
+        return false;
+    struct pending *p = pending_new_call(on_settled, free, o);
+    o->is_settled = true;
+    if (is_open) {
+        persist_wait(sh, p);
+        persist_hurry(sh);
+    } else {
+        persist_wait_sealed(sh, pending_ref(p));
+    }
+    pending_release(sh, p, RC_SUCCESS);
+    return true;
 }
 
 void parcel_release(struct shard *sh, void *arg)
@@ -281,6 +315,8 @@ void parcel_release(struct shard *sh, void *arg)
     }
     if (s)
         s = disconnect(sh, s, id);
+    if (s && settle(sh, s, o))
+        return;
     if (s && (o->clean_start || !session_is_persistent(s))) {
         end_and_say_none(sh, s, o);
         return;

@@ -11,6 +11,8 @@ enum {
     STATE_VERSION = 1,
     CHUNK_BYTES_MAX = 64 << 10,
     ENTRY_FIXED = 8 + 1 + 2,
+    UID_N = 8,
+    HAS_UID = 1 << 4,
     RESERVE_AHEAD = 4096, /* sequence numbers made durable at once */
     KEY_N = 16,
 };
@@ -71,13 +73,16 @@ static bool is_to_store(const struct slot *slot)
 
 static size_t entry_size(const struct slot *slot)
 {
-    return ENTRY_FIXED + 4u * slot->ids_n + msg_record_size(slot->msg);
+    size_t uid_n = slot->msg->uid ? UID_N : 0;
+    return ENTRY_FIXED + uid_n + 4u * slot->ids_n + msg_record_size(slot->msg);
 }
 
 static uint8_t *entry_put(uint8_t *p, uint64_t seq, const struct slot *slot)
 {
     p = be64_put(p, seq);
-    *p++ = (uint8_t)(slot->qos | slot->retain << 2 | slot->hold << 3);
+    *p++ = (uint8_t)(slot->qos | slot->retain << 2 | slot->hold << 3 | (slot->msg->uid ? HAS_UID : 0));
+    if (slot->msg->uid)
+        p = be64_put(p, slot->msg->uid);
     p = be16_put(p, slot->ids_n);
     for (uint32_t i = 0; i < slot->ids_n; i++)
         p = be32_put(p, slot_ids(slot)[i]);
@@ -237,16 +242,17 @@ static struct slot *slot_get(struct sendq *q, uint64_t seq)
 
 static bool entry_take(struct session *s, struct cursor *c, uint64_t *last)
 {
-    uint64_t seq;
+    uint64_t seq, uid = 0;
     uint8_t bits;
     uint16_t ids_n;
     struct bytes ids;
-    if (!cursor_u64(c, &seq) || !cursor_u8(c, &bits) || !cursor_u16(c, &ids_n) ||
-        !cursor_bytes(c, 4u * ids_n, &ids))
+    if (!cursor_u64(c, &seq) || !cursor_u8(c, &bits) || ((bits & HAS_UID) && !cursor_u64(c, &uid)) ||
+        !cursor_u16(c, &ids_n) || !cursor_bytes(c, 4u * ids_n, &ids))
         return false;
     struct msg *m = msg_record_take(c);
     if (!m)
         return false;
+    m->uid = uid;
     *last = seq;
     struct slot *slot = slot_get(s->q, seq);
     if (!slot) {

@@ -99,7 +99,7 @@ void session_end(struct session *s)
         persist_hurry(sh);
     }
     if (s->parcel)
-        parcel_release_held(sh, s->parcel);
+        parcel_session_ends(sh, s);
     persist_forget(s);
     claim_tell_unheld(s);
     COUNT(sh, SESSION_TERMINATED);

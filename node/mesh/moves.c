@@ -162,6 +162,7 @@ static void round_look(struct mesh *m, struct mark_round *r)
 
 struct shard_mark {
     uint64_t token;
+    uint32_t via; /* the shard of the session that leaves; MAIL_TO_CLUSTER: it is on another node */
 };
 
 static void on_shard_marked(struct mesh *m, void *arg)
@@ -178,10 +179,10 @@ static void on_shard_marked(struct mesh *m, void *arg)
 /* On the shard: everything that it had to send goes before the answer. */
 static void shard_mark(struct shard *sh, void *mark)
 {
-    forward_mark(sh, on_shard_marked, mark);
+    forward_mark(sh, ((struct shard_mark *)mark)->via, on_shard_marked, mark);
 }
 
-static struct mark_round *round_new(struct mesh *m)
+static struct mark_round *round_new(struct mesh *m, uint32_t via)
 {
     struct mark_round *r = mem_zalloc(sizeof *r);
     r->token = ++m->mark_next;
@@ -190,7 +191,7 @@ static struct mark_round *round_new(struct mesh *m)
     list_push(&m->marks, &r->link);
     for (uint32_t i = 0; i < m->shards_n; i++) {
         struct shard_mark *mark = mem_alloc(sizeof *mark);
-        mark->token = r->token;
+        *mark = (struct shard_mark){r->token, via};
         mesh_call(m, i, shard_mark, free, mark);
     }
     return r;
@@ -199,7 +200,7 @@ static struct mark_round *round_new(struct mesh *m)
 /* The claimant wants the end: everybody, itself included, is asked for a mark. */
 static void on_finish(struct mesh *m, struct parcel_order *o)
 {
-    struct mark_round *r = round_new(m);
+    struct mark_round *r = round_new(m, mesh_home(m, parcel_order_id(o)));
     struct rpc_mark mark = {.token = r->token};
     r->order = o;
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
@@ -219,7 +220,7 @@ static bool on_mark(struct mesh *m, struct peer *p, unsigned op, struct bytes bo
     if (!rpc_mark_read(&mark, body, m->arena))
         return false;
     if (op == RPC_MARK) {
-        struct mark_round *r = round_new(m);
+        struct mark_round *r = round_new(m, MAIL_TO_CLUSTER);
         r->asked_by = p->id;
         r->their_token = mark.token;
         return true;
