@@ -89,7 +89,7 @@ void parcel_drop(struct parcel *p)
 {
     bool stays = p->state == PARCEL_LEAVING && !p->is_stored;
     struct session *s = p->session;
-    parcel_held_append(p->session->shard, p);
+    CHECK(p->held_n == 0);
     struct parcel **at = &s->parcel;
     while (*at != p)
         at = &(*at)->older;

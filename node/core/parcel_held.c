@@ -86,9 +86,9 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
                               .hold = h->hold,
                               .handoff = h->handoff};
     deliver_kept(sh, &pub, s, h->qos, h->retain, h->ids, h->ids_n);
-    if (pub.refused && !pub.receivers)
-        pub.failed = RC_QUOTA_EXCEEDED;
-    publication_fini(sh, &pub);
+    h->failed = pub.refused && !pub.receivers ? RC_QUOTA_EXCEEDED : RC_SUCCESS;
+    h->pending = pub.pending;
+    msg_unref(pub.msg);
 }
 
 /* It came through the holder too; or it is older than one that did, so when it was published its publisher's
@@ -100,7 +100,7 @@ static bool is_to_drop(const struct parcel *p, const struct held_message *h)
            (!h->alone && uidmax_is_older(&p->newest, msg_topic(h->msg), h->msg->uid));
 }
 
-void parcel_held_append(struct shard *sh, struct parcel *p)
+struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
 {
     /* First those to be dropped: what is appended is not to be taken for one of them. */
     for (uint32_t i = 0; i < p->held_n; i++) {
@@ -110,6 +110,7 @@ void parcel_held_append(struct shard *sh, struct parcel *p)
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);
         h->msg = NULL;
+        h->pending = NULL;
     }
     for (uint32_t i = 0; i < p->held_n; i++) {
         struct held_message *h = &p->held[i];
@@ -119,5 +120,15 @@ void parcel_held_append(struct shard *sh, struct parcel *p)
         }
         free(h->ids);
     }
-    p->held_n = 0;
+    struct held_messages all = {p->held, p->held_n};
+    p->held = NULL;
+    p->held_n = p->held_cap = 0;
+    return all;
+}
+
+void parcel_held_answer(struct shard *sh, struct held_messages all)
+{
+    for (uint32_t i = 0; i < all.n; i++)
+        pending_release(sh, all.v[i].pending, (enum reason)all.v[i].failed);
+    free(all.v);
 }

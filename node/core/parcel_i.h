@@ -25,6 +25,7 @@ struct held_message {
     bool hold; /* as in struct publication */
     bool handoff;
     bool alone;
+    uint8_t failed; /* appended: enum reason */
 };
 
 struct parcel {
@@ -122,9 +123,15 @@ void parcel_back_one(struct parcel *p, const struct parcel_message *m);
 
 /* ---- parcel_held.c -------------------------------------------------------------------------------- */
 
-/* What was held goes behind what is in the queue. */
-void parcel_held_append(struct shard *sh, struct parcel *p);
-/* The arriving side's end, whether END came or not. */
+/* What was held goes behind what is in the queue. Its publishers are yet to be answered, last of all: one whose
+ * message was refused may lose its connection, and with that the session may end. */
+struct held_messages {
+    struct held_message *v;
+    uint32_t n;
+};
+struct held_messages parcel_held_append(struct shard *sh, struct parcel *p);
+void parcel_held_answer(struct shard *sh, struct held_messages all);
+/* The arriving side's end without END. The session may be over then. */
 void parcel_arrived(struct shard *sh, struct parcel *p);
 
 #endif

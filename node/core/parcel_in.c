@@ -333,24 +333,39 @@ static void cut_take(struct shard *sh, struct parcel *p)
     tell_when_stored(sh, p, PARCEL_READY);
 }
 
-void parcel_arrived(struct shard *sh, struct parcel *p)
+static void all_told(struct shard *sh, struct parcel *p)
+{
+    p->is_stored = false;
+    import_note(sh, p);
+    tell_when_stored(sh, p, PARCEL_STORED);
+}
+
+/* With END the holder waits to hear that all of it is stored. */
+static void arrive(struct shard *sh, struct parcel *p, bool has_end)
 {
     p->state = PARCEL_ARRIVED;
-    p->is_stored = true; /* unless END came, see end_take() */
+    p->is_stored = true;
     p->until_ms = sh->now_ms + LATE_MS;
-    parcel_held_append(sh, p);
+    struct held_messages held = parcel_held_append(sh, p);
+    if (has_end)
+        all_told(sh, p);
     claim_tell_again(p->session); /* whoever claimed it may not have waited */
     if (p->session->conn)
         session_pump(p->session);
+    parcel_held_answer(sh, held);
+}
+
+void parcel_arrived(struct shard *sh, struct parcel *p)
+{
+    arrive(sh, p, false);
 }
 
 static void end_take(struct shard *sh, struct parcel *p)
 {
     if (p->state == PARCEL_ARRIVING)
-        parcel_arrived(sh, p);
-    p->is_stored = false;
-    import_note(sh, p);
-    tell_when_stored(sh, p, PARCEL_STORED);
+        arrive(sh, p, true);
+    else
+        all_told(sh, p);
 }
 
 /* ---- pieces --------------------------------------------------------------------------------------- */

@@ -130,6 +130,16 @@ void sim_crash(struct sim *s, uint32_t node, uint32_t shards)
     sim_read_all(s);
 }
 
+/* The nodes find each other before the first client comes: what is promised while they have not is another
+ * matter. */
+void sim_gather(struct sim *s)
+{
+    for (unsigned i = 0; i < DRAIN_STEPS && !world_is_whole(s->world); i++)
+        world_step(s->world);
+    if (!world_is_whole(s->world))
+        sim_fail(s, "the nodes do not find each other");
+}
+
 static bool is_settled(const struct sim *s)
 {
     for (unsigned i = 0; i < CLIENTS; i++) {

@@ -20,6 +20,8 @@ struct world *sim_world(struct sim *s);
 /* Commits fail with this chance in per cent, until the drain. */
 void sim_faults(struct sim *s, unsigned commit_percent);
 /* One step: every client does something at random, the world moves on. */
+/* Until the nodes are linked, without clients. */
+void sim_gather(struct sim *s);
 void sim_step(struct sim *s);
 /* No more faults and no new messages; all persistent clients return and everything flows until nothing moves.
  */

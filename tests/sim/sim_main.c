@@ -63,6 +63,7 @@ static bool run_seed(const struct options *o, uint64_t seed, uint64_t *acked)
         world_trace_live(w);
     if (o->sticky)
         sim_sticky(s);
+    sim_gather(s);
     sim_faults(s, seed % 4 == 0 ? 5 : 0);
     for (uint64_t i = 0; i < o->steps && !sim_verdict(s); i++) {
         sim_step(s);
