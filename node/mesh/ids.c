@@ -10,7 +10,7 @@
 /* Client ids: a CONNECT of this node that waits for the arbiter and for the session, this node as an arbiter,
  * and the announcements that keep arbiters right when nodes come and go. */
 
-enum { MOVING_MS = 10000, ANNOUNCE_MS = 50, ANNOUNCE_PAGE = 2000, HOLD_ITEMS_MAX = 512 };
+enum { MOVING_MS = 3000, ANNOUNCE_MS = 50, ANNOUNCE_PAGE = 2000, HOLD_ITEMS_MAX = 512 };
 
 struct claim_wait {
     struct list link;
@@ -18,6 +18,7 @@ struct claim_wait {
     uint64_t stamp;
     uint64_t until_ms;
     uint32_t shard;
+    uint32_t round; /* of the membership when it was granted */
     bool clean_start;
     bool is_granted;
     bool has_holder;
@@ -39,9 +40,14 @@ static struct claim_wait *wait_find(struct mesh *m, uint64_t token)
     return NULL;
 }
 
-/* The CONNECT goes on. */
+static void tell(struct mesh *m, struct bytes client_id, uint64_t stamp, bool is_held);
+
+/* The CONNECT goes on. When who arbitrates may have changed since the grant, the one that does now has to hear of
+ * it. */
 static void wait_end(struct mesh *m, struct claim_wait *w)
 {
+    if (w->is_granted && w->round != m->members_round)
+        tell(m, bytes_of(w->client_id, w->client_id_n), w->stamp, true);
     struct claim_answer *a = mem_alloc(sizeof *a);
     *a = (struct claim_answer){.token = w->token, .stamp = w->stamp};
     mesh_call(m, w->shard, claim_on_answer, free, a);
@@ -137,6 +143,7 @@ static void on_granted(struct mesh *m, struct claim_wait *w, bool has_holder, co
     mesh_stamp_see(m, stamp);
     w->stamp = stamp;
     w->is_granted = true;
+    w->round = m->members_round;
     LOG(m->conf.log, LOG_DEBUG, "cluster claim granted token=%llx holder=%d", (unsigned long long)w->token,
         has_holder);
     if (!has_holder) {
@@ -354,6 +361,7 @@ static void announce_take(struct mesh *m, void *arg)
 
 void ids_on_membership(struct mesh *m)
 {
+    m->members_round++;
     m->announce_ms = m->now_ms + ANNOUNCE_MS;
 }
 

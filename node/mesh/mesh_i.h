@@ -118,6 +118,7 @@ struct mesh {
     struct list claims;
     uint64_t announce_ms; /* when all ids are announced again; 0: not */
     uint32_t announce_round;
+    uint32_t members_round; /* grows when who arbitrates may have changed */
     struct list parcels;
     struct list marks;
     uint64_t mark_next;
