@@ -82,7 +82,8 @@ static const struct node_id *arbiter_of(const struct mesh *m, struct bytes clien
     return &m->live[arbiter_pick(m->live, m->live_n, client_id)];
 }
 
-/* Tells whoever held the id to hand its session to the winner. */
+/* Tells whoever held the id to hand its session to the winner: now, with the claim's token, or when it is back,
+ * with 0. */
 static void release_send(struct mesh *m, struct bytes client_id, const struct arbiter_verdict *v,
                          uint64_t token, bool clean_start)
 {
@@ -123,8 +124,8 @@ static void on_claim(struct mesh *m, struct peer *p, const struct rpc_claim *c)
     rpc_buf_reset(&m->scratch);
     rpc_grant_put(&m->scratch, &g);
     peer_send(m, p, RPC_GRANT, rpc_buf_bytes(&m->scratch));
-    if (moves)
-        release_send(m, c->client_id, &v, c->token, c->clean_start);
+    if (v.has_holder)
+        release_send(m, c->client_id, &v, moves ? c->token : 0, c->clean_start);
 }
 
 static void hold_local(struct mesh *m, const struct node_id *node, struct bytes client_id, uint64_t stamp)
@@ -165,8 +166,8 @@ static void claim_here(struct mesh *m, struct claim_wait *w, struct bytes client
     struct arbiter_verdict v = arbiter_claim(m->arbiter, client_id, &m->conf.id, w->stamp);
     bool moves = holder_answers(m, &v);
     uint64_t token = w->token;
-    if (moves)
-        release_send(m, client_id, &v, token, clean_start);
+    if (v.has_holder)
+        release_send(m, client_id, &v, moves ? token : 0, clean_start);
     on_granted(m, w, moves, &v.holder, v.winner_stamp);
 }
 
