@@ -40,14 +40,12 @@ static struct claim_wait *wait_find(struct mesh *m, uint64_t token)
     return NULL;
 }
 
-static void tell(struct mesh *m, struct bytes client_id, uint64_t stamp, bool is_held);
-
-/* The CONNECT goes on. When who arbitrates may have changed since the grant, the one that does now has to hear of
- * it. */
+/* The CONNECT goes on. An arbiter that has not granted it, or is not the one any more, does not know of it: then the
+ * shard tells it when the session is there. */
 static void wait_end(struct mesh *m, struct claim_wait *w)
 {
-    if (w->is_granted && w->round != m->members_round)
-        tell(m, bytes_of(w->client_id, w->client_id_n), w->stamp, true);
+    if (!w->is_granted || w->round != m->members_round)
+        w->stamp = 0;
     struct claim_answer *a = mem_alloc(sizeof *a);
     *a = (struct claim_answer){.token = w->token, .stamp = w->stamp};
     mesh_call(m, w->shard, claim_on_answer, free, a);
@@ -460,8 +458,6 @@ void ids_step(struct mesh *m)
         if (m->now_ms < w->until_ms)
             continue;
         MESH_COUNT(m, CLAIM_TIMEOUTS);
-        if (!w->is_granted)
-            w->stamp = 0; /* the arbiter does not know of it: the shard tells it when the session is there */
         wait_end(m, w);
     }
     if (m->announce_ms && m->now_ms >= m->announce_ms)
