@@ -21,7 +21,7 @@ static void do_publish(struct sim *s, struct client *c)
         const struct client *r = &s->clients[i];
         for (unsigned f = 0; f < FILTERS; f++)
             m->wanted[i] |= world_is_whole(s->world) && r->persistent && m->qos && sim_matches[f][m->topic] &&
-                            r->subs[f].state == SUB_ACTIVE && r->subs[f].qos;
+                            sub_is_promised(s, &r->subs[f]);
     }
     struct open_publish o = {.message = s->messages_n++};
     world_trace(s->world, "%s PUBLISH %u %s qos=%u", c->id, o.message, sim_topics[m->topic], m->qos);

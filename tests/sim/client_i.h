@@ -39,6 +39,8 @@ struct sub {
     uint8_t qos;
     uint16_t request;
     bool ever;         /* within this session */
+    bool stays;        /* its client has used no other node since its SUBACK */
+    uint64_t breaches; /* of the world at its SUBACK */
     uint64_t ended_at; /* its UNSUBACK came */
 };
 
@@ -56,6 +58,7 @@ struct client {
     bool online, must_be_present;
     uint64_t present_breaches; /* of the world when its presence was promised */
     struct pipe_end *pipe;
+    uint32_t node; /* of the pipe, or the last one */
     struct sub subs[FILTERS];
     struct open_publish open[OPEN_MAX];
     uint32_t open_n;
@@ -88,6 +91,13 @@ uint16_t client_id_take(struct client *c);
 /* A store that cannot write may hold up the move of a session for longer than a CONNECT waits: then there are
  * two for a while, which are merged. */
 bool sim_may_part(const struct sim *s);
+
+/* Is it to get what is published now? After a breach a client that moves may come to a session of its that is not
+ * merged yet with the one that has the subscription. */
+static inline bool sub_is_promised(const struct sim *s, const struct sub *sub)
+{
+    return sub->state == SUB_ACTIVE && sub->qos && (sub->stays || sub->breaches == world_breaches(s->world));
+}
 
 /* ---- client_session.c ----------------------------------------------------------------------------- */
 void client_on_connack(struct sim *s, struct client *c, const struct wire_packet *k);

@@ -48,8 +48,10 @@ static void on_suback(struct sim *s, struct client *c, const struct wire_packet 
             return; /* open: it will ask again */
         sub->state = k->type == SUBACK ? SUB_ACTIVE : SUB_NONE;
         c->must_be_present |= k->type == SUBACK && c->persistent;
+        sub->stays = true;
+        sub->breaches = world_is_whole(s->world) ? world_breaches(s->world) : UINT64_MAX;
         if (k->type == SUBACK)
-            c->present_breaches = world_is_whole(s->world) ? world_breaches(s->world) : UINT64_MAX;
+            c->present_breaches = sub->breaches;
         if (k->type == UNSUBACK)
             sub->ended_at = ++s->event;
         return;

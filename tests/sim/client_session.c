@@ -106,6 +106,9 @@ void client_connect(struct sim *s, struct client *c, bool clean)
         c->pipe = NULL;
         return;
     }
+    for (unsigned f = 0; f < FILTERS; f++)
+        c->subs[f].stays &= node == c->node;
+    c->node = node;
     c->pipe = pipe_new(s->world, node, c->id);
     c->online = false;
     if (clean)
