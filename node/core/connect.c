@@ -160,6 +160,7 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     *present = s != NULL;
     if (s) {
         COUNT(sh, SESSION_RESUMED);
+        pidset_age(s->rx2);
         return s;
     }
     /* After a failed commit an earlier one of this id may still be in the store. */

@@ -99,6 +99,8 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
     if (m->seq < p->at)
         return false;
     p->at = m->seq + 1;
+    if (p->is_moot) /* what comes here directly is no double of it */
+        return true;
     uidset_add(&p->recent, m->uid);
     p->uid_relayed = m->uid;
     if (m->msg && p->state == PARCEL_ARRIVING)
@@ -108,8 +110,7 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
         parcel_back_one(p, m);
         return true;
     }
-    if (p->is_moot || is_double ||
-        m->seq < p->skip_below) /* came here directly, or with an earlier attempt */
+    if (is_double || m->seq < p->skip_below) /* came here directly, or with an earlier attempt */
         return true;
     if (p->is_cut && m->msg && m->state == SLOT_READY && !is_asked_for(s, m->msg))
         return true;

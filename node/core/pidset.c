@@ -51,7 +51,7 @@ bool pidset_add(struct pidset *s, uint16_t id, uint32_t now_s)
     uint32_t at = place_of(s, id);
     if (s->v[at].id)
         return false;
-    s->v[at] = (struct pidset_item){id, now_s};
+    s->v[at] = (struct pidset_item){.id = id, .since_s = now_s};
     if (++s->n * 4 > (s->mask + 1) * 3)
         grow(s);
     return true;
@@ -70,6 +70,7 @@ bool pidset_del(struct pidset *s, uint16_t id)
     if (!s->v[at].id)
         return false;
     s->n--;
+    s->old_n -= s->v[at].is_old;
     s->v[at].id = 0;
     /* Close the gap: what follows in the run may belong further forward. */
     for (uint32_t i = (at + 1) & s->mask; s->v[i].id; i = (i + 1) & s->mask) {
@@ -78,6 +79,23 @@ bool pidset_del(struct pidset *s, uint16_t id)
         s->v[place_of(s, item.id)] = item;
     }
     return true;
+}
+
+void pidset_age(struct pidset *s)
+{
+    for (uint32_t i = 0; s && i <= s->mask; i++)
+        s->v[i].is_old = s->v[i].id != 0;
+    if (s)
+        s->old_n = s->n;
+}
+
+void pidset_renew(struct pidset *s, uint16_t id)
+{
+    struct pidset_item *item = &s->v[place_of(s, id)];
+    if (!item->id || !item->is_old)
+        return;
+    item->is_old = false;
+    s->old_n--;
 }
 
 uint16_t pidset_older(const struct pidset *s, uint32_t since_s)

@@ -164,7 +164,7 @@ static bool receive_is_full(const struct conn *c)
     const struct session *s = c->session;
     if (c->version != MQTT_V5)
         return false; /* 3.x has no such limit; ids are its bound */
-    return (uint32_t)c->receive_used + (s->rx2 ? s->rx2->n : 0) >= c->settings->receive_max;
+    return c->receive_used + pidset_fresh(s->rx2) >= c->settings->receive_max;
 }
 
 /* The id is remembered durably before PUBREC says so. */
@@ -188,6 +188,7 @@ static bool publish_acked(struct conn *c, struct publication *pub, const struct 
         return true;
     }
     if (pidset_has(s->rx2, pub->packet_id)) { /* [MQTT-4.3.3-10] */
+        pidset_renew(s->rx2, pub->packet_id);
         if (session_is_persistent(s)) {
             publication_store_id(c, pub);
             pub->pending->keeps_id = 1;

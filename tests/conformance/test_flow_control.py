@@ -136,6 +136,22 @@ class FromClient(Case):
         c.send(publish(topic, b"x", 2, 60)).expect_ack(PUBREC, 60)
         c.send(publish(topic, b"x", 2, 61), pingreq()).expect_disconnect(0x93)
 
+    @statement("MQTT-3.3.4-7", "MQTT-4.9.0-1")
+    def test_each_connection_has_all_places(self):
+        """Ids that an earlier connection of the session left without PUBREL take none, until they come again."""
+        topic, client_id = unique(), unique("c")
+        c = self.client(client_id=client_id, props=[(SESSION_EXPIRY, 60)])
+        for pid in range(1, 6):
+            c.send(publish(topic, b"x", 2, pid)).expect_ack(PUBREC, pid)
+        c.close()
+        c = self.client(client_id=client_id, clean=False, props=[(SESSION_EXPIRY, 60)])
+        self.assertTrue(c.connack.session_present)
+        for pid in range(11, 15):
+            c.send(publish(topic, b"x", 2, pid)).expect_ack(PUBREC, pid)
+        c.send(publish(topic, b"x", 2, 1, dup=True)).expect_ack(PUBREC, 1)
+        c.send(ack(PUBREL, 2)).expect_ack(PUBCOMP, 2)
+        c.send(publish(topic, b"x", 2, 61), pingreq()).expect_disconnect(0x93)
+
     @statement("MQTT-3.3.4-7", "MQTT-4.9.0-3")
     def test_what_does_not_count(self):
         """QoS 0 messages, SUBSCRIBE and PINGREQ go on while the window is full."""

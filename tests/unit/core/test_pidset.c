@@ -81,6 +81,34 @@ static void holds_every_id(void **state)
     pidset_free(s);
 }
 
+static void what_came_by_this_connection(void **state)
+{
+    (void)state;
+    struct pidset *s = pidset_new();
+    for (uint16_t id = 1; id <= 40; id++)
+        pidset_add(s, id, 1);
+    assert_int_equal(pidset_fresh(s), 40);
+    pidset_age(s);
+    assert_int_equal(pidset_fresh(s), 0);
+    pidset_add(s, 50, 2);
+    pidset_renew(s, 7); /* again, and once more */
+    pidset_renew(s, 7);
+    pidset_renew(s, 50);
+    pidset_renew(s, 99); /* none of them */
+    assert_int_equal(pidset_fresh(s), 2);
+    pidset_del(s, 8); /* an old one */
+    assert_int_equal(pidset_fresh(s), 2);
+    pidset_del(s, 7);
+    assert_int_equal(pidset_fresh(s), 1);
+    for (uint16_t id = 100; id < 300; id++) /* it grows */
+        pidset_add(s, id, 3);
+    assert_int_equal(pidset_fresh(s), 201);
+    assert_int_equal(s->n, 239);
+    assert_int_equal(pidset_fresh(NULL), 0);
+    pidset_age(NULL);
+    pidset_free(s);
+}
+
 static void none_is_empty(void **state)
 {
     (void)state;
@@ -94,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_as_an_array_does),
         cmocka_unit_test(holds_every_id),
+        cmocka_unit_test(what_came_by_this_connection),
         cmocka_unit_test(none_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
