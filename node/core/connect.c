@@ -227,10 +227,12 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
     struct session *s = session_get(c, k, id, &a.session_present);
     conn_open(c, k);
     session_take_settings(s, c, k);
-    if (stamp)
+    if (stamp) {
         s->stamp = stamp;
-    else
+        claim_tell_again(s); /* meanwhile it may have been granted to somebody else */
+    } else {
         claim_tell_held(s);
+    }
     a.session_present = a.session_present && k->version != MQTT_V31;
     a.has_session_expiry = k->version == MQTT_V5 && s->expiry_s != k->session_expiry_s;
     a.session_expiry_s = s->expiry_s;

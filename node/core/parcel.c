@@ -85,15 +85,37 @@ void parcel_session_ends(struct shard *sh, struct session *s)
     }
 }
 
+static void unchain(struct parcel *p)
+{
+    struct parcel **at = &p->session->parcel;
+    while (*at != p)
+        at = &(*at)->older;
+    *at = p->older;
+}
+
+void parcel_restart(struct parcel *p, struct parcel *old)
+{
+    p->recent = old->recent;
+    p->newest = old->newest;
+    p->held = old->held;
+    p->held_n = old->held_n;
+    p->held_cap = old->held_cap;
+    p->deferred = old->deferred;
+    old->recent = (struct uidset){0};
+    old->newest = (struct uidmax){0};
+    old->held = NULL;
+    old->held_n = 0;
+    old->deferred = NULL;
+    unchain(old);
+    parcel_free_one(old);
+}
+
 void parcel_drop(struct parcel *p)
 {
     bool stays = p->state == PARCEL_LEAVING && !p->is_stored;
     struct session *s = p->session;
     CHECK(p->held_n == 0);
-    struct parcel **at = &s->parcel;
-    while (*at != p)
-        at = &(*at)->older;
-    *at = p->older;
+    unchain(p);
     s->is_leaving = s->parcel && s->parcel->state == PARCEL_LEAVING;
     parcel_free_one(p);
     if (!stays)

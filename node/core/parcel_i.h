@@ -63,6 +63,8 @@ static inline bool parcel_is_same(const struct parcel *p)
 
 struct parcel *parcel_new(struct session *s, const struct node_id *peer, uint64_t number, uint64_t token,
                           enum parcel_state state);
+/* The holder began to send the session once more: p goes on with what old has, and old is freed. */
+void parcel_restart(struct parcel *p, struct parcel *old);
 /* Takes it off its session. */
 void parcel_drop(struct parcel *p);
 /* NULL: there is none. */

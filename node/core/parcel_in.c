@@ -251,6 +251,7 @@ static void begin_take(struct shard *sh, const struct parcel_in *in, const struc
         s = session_make(sh, &r);
     else
         COUNT(sh, SESSION_MERGED);
+    struct parcel *again = parcel_find(sh, m->client_id, &in->from, m->number, PARCEL_ARRIVING);
     struct parcel *old = s->parcel, *p = parcel_new(s, &in->from, m->number, m->token, PARCEL_ARRIVING);
     const struct import *known = import_find(sh, &in->from, m->number);
     p->is_merging = is_merging;
@@ -261,7 +262,10 @@ static void begin_take(struct shard *sh, const struct parcel_in *in, const struc
         subs_take(s, m);
     if (!p->is_moot && !state_take(p, m->state))
         LOG(sh->node->conf.log, LOG_ERROR, "cluster malformed state of a session taken over");
-    succeed(p, old);
+    if (again)
+        parcel_restart(p, again);
+    else
+        succeed(p, old);
     if (!p->deferred)
         p->deferred = parcel_late_take(sh, m->client_id);
     if (session_is_persistent(s))

@@ -272,6 +272,18 @@ static bool is_to_wait(const struct session *s, const struct parcel_order *o)
     return p->state != PARCEL_LEAVING || !node_id_eq(&p->peer, &o->peer);
 }
 
+/* The newest claim is the one that counts. */
+static void defer(struct shard *sh, struct parcel *p, struct parcel_order *o)
+{
+    if (p->deferred && p->deferred->stamp > o->stamp) {
+        free(o);
+        return;
+    }
+    wait_send(sh, o);
+    free(p->deferred);
+    p->deferred = o;
+}
+
 static void on_settled(struct shard *sh, void *arg, enum reason code)
 {
     (void)code;
@@ -307,9 +319,7 @@ void parcel_release(struct shard *sh, void *arg)
         return;
     }
     if (s && is_to_wait(s, o)) {
-        wait_send(sh, o);
-        free(s->parcel->deferred);
-        s->parcel->deferred = o;
+        defer(sh, s->parcel, o);
         disconnect(sh, s, id);
         return;
     }
