@@ -43,8 +43,8 @@ bool forward_shared(struct shard *sh, struct publication *p, const struct route 
 void forward_once(struct shard *sh, struct publication *p, uint32_t peer);
 /* There is room again: connections that waited for it are read again. */
 void forward_resume(struct shard *sh);
-/* Calls fn(mesh, arg), arg from malloc(), on the cluster thread behind everything that this shard has accepted
- * so far for other nodes, also what waits for a commit before it is forwarded; and, unless via is
+/* Calls fn(mesh, arg), arg from malloc(), on the cluster thread behind everything that this shard has
+ * accepted so far for other nodes, also what waits for a commit before it is forwarded; and, unless via is
  * MAIL_TO_CLUSTER, for the shard of that number. */
 void forward_mark(struct shard *sh, uint32_t via, void (*fn)(struct mesh *m, void *arg), void *arg);
 /* Moves the chunks into the outbox. */
@@ -57,10 +57,10 @@ void forward_fini(struct shard *sh);
  * cluster thread one until every answer is there. */
 struct rxframe {
     uint32_t refs;
-    uint32_t count; /* entries */
+    uint32_t count;   /* entries */
     struct list link; /* what follows is the cluster thread's */
     uint32_t peer;
-    uint32_t life;  /* of the conversation that it came by */
+    uint32_t life; /* of the conversation that it came by */
     uint64_t seq;
     uint32_t unanswered; /* entries that want an answer and have none */
     uint8_t *left;       /* by entry: shards that have not answered; behind body */
@@ -107,10 +107,10 @@ struct redispatch {
 void share_redispatch(struct shard *sh, void *redispatch);
 void redispatch_drop(void *redispatch); /* of a node that ends */
 
-/* A number for a message that this shard accepted, unique in the cluster: 24 bits of the node's life, 6 of the
- * shard, one that tells whether it is stored before it goes to other shards and nodes (struct publication's
- * hold), 33 of a counter that starts anew with the life. Of messages that differ in the counter only the smaller
- * one goes every way first. */
+/* A number for a message that this shard accepted, unique in the cluster: 24 bits of the node's life, 6 of
+ * the shard, one that tells whether it is stored before it goes to other shards and nodes (struct
+ * publication's hold), 33 of a counter that starts anew with the life. Of messages that differ in the counter
+ * only the smaller one goes every way first. */
 enum { UID_COUNT_BITS = 33, UID_SHARD_SHIFT = 34, UID_LIFE_SHIFT = 40 };
 uint64_t shard_uid(struct shard *sh, bool hold);
 

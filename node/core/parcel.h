@@ -105,7 +105,8 @@ struct parcel_news {
 void parcel_peer_gone(struct shard *sh, void *node_id);
 void parcels_tick(struct shard *sh);
 void parcel_free(struct parcel *p); /* with its session; NULL is fine */
-/* The session ends: nobody is left to keep anything for, and whoever has it still, or wants it, hears of it. */
+/* The session ends: nobody is left to keep anything for, and whoever has it still, or wants it, hears of it.
+ */
 void parcel_session_ends(struct shard *sh, struct session *s);
 MUST_USE enum err parcels_load(struct node *n);
 

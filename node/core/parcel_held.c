@@ -92,8 +92,8 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
 }
 
 /* It came through the holder too; or it is older than one that did, so when it was published its publisher's
- * node did not know of the subscription: no SUBACK was sent, and behind the newer one it would be out of order
- * [MQTT-4.6.0-6]. */
+ * node did not know of the subscription: no SUBACK was sent, and behind the newer one it would be out of
+ * order [MQTT-4.6.0-6]. */
 static bool is_to_drop(const struct parcel *p, const struct held_message *h)
 {
     return uidset_has(&p->recent, h->msg->uid) ||

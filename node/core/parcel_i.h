@@ -125,8 +125,8 @@ void parcel_back_one(struct parcel *p, const struct parcel_message *m);
 
 /* ---- parcel_held.c -------------------------------------------------------------------------------- */
 
-/* What was held goes behind what is in the queue. Its publishers are yet to be answered, last of all: one whose
- * message was refused may lose its connection, and with that the session may end. */
+/* What was held goes behind what is in the queue. Its publishers are yet to be answered, last of all: one
+ * whose message was refused may lose its connection, and with that the session may end. */
 struct held_messages {
     struct held_message *v;
     uint32_t n;

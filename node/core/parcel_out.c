@@ -290,8 +290,8 @@ static void on_settled(struct shard *sh, void *arg, enum reason code)
     parcel_release(sh, arg);
 }
 
-/* The ids of QoS 2 messages go with the session. One whose message is not stored yet may still be refused: first
- * that is settled, else the client's next attempt would be taken for a double. */
+/* The ids of QoS 2 messages go with the session. One whose message is not stored yet may still be refused:
+ * first that is settled, else the client's next attempt would be taken for a double. */
 static bool settle(struct shard *sh, const struct session *s, struct parcel_order *o)
 {
     bool is_open = sh->persist.ops.ops > 0, is_sealed = sh->persist.in_flight;

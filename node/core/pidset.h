@@ -2,9 +2,9 @@
 #ifndef COVEY_CORE_PIDSET_H
 #define COVEY_CORE_PIDSET_H
 
-/* The packet ids of QoS 2 messages received and not yet released [MQTT-4.3.3-10], with the time each came. Those
- * of earlier connections are old: the Receive Maximum is about what came by the present one [MQTT-3.3.4-7].
- * Open addressing; memory follows the number of ids. */
+/* The packet ids of QoS 2 messages received and not yet released [MQTT-4.3.3-10], with the time each came.
+ * Those of earlier connections are old: the Receive Maximum is about what came by the present one
+ * [MQTT-3.3.4-7]. Open addressing; memory follows the number of ids. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,11 +5,10 @@
 /* A session's queue on disk: chunks of messages, and the record of what is acknowledged.
  *
  * Chunk (table QUEUE): key session number, first sequence number; value: a version byte, then entries of
- *     be64 seq, u8 qos | retain << 2 | hold << 3 | has_uid << 4, be64 uid if it has one, be16 ids_n, ids_n x be32, a
- *     message record
- * (proto/mqtt/msg.h). State (table STATE): key session number; a version byte, be64 low, sent, reserved,
- * chunk_low, queued, queued_bytes, be32 n and n bytes of slot states from low, be16 n and n x be16 received
- * QoS 2 ids. */
+ *     be64 seq, u8 qos | retain << 2 | hold << 3 | has_uid << 4, be64 uid if it has one, be16 ids_n, ids_n x
+ * be32, a message record (proto/mqtt/msg.h). State (table STATE): key session number; a version byte, be64
+ * low, sent, reserved, chunk_low, queued, queued_bytes, be32 n and n bytes of slot states from low, be16 n
+ * and n x be16 received QoS 2 ids. */
 
 #include "node/core/persist.h"
 #include "node/core/session.h"

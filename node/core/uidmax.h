@@ -2,9 +2,9 @@
 #ifndef COVEY_CORE_UIDMAX_H
 #define COVEY_CORE_UIDMAX_H
 
-/* The newest message of each stream, a stream being what one shard of a node's life publishes to one topic and
- * what goes the same way, so that the uids grow (shard_uid()). An open table; a stream beyond UIDMAX_STREAMS is
- * not noted. */
+/* The newest message of each stream, a stream being what one shard of a node's life publishes to one topic
+ * and what goes the same way, so that the uids grow (shard_uid()). An open table; a stream beyond
+ * UIDMAX_STREAMS is not noted. */
 
 #include "proto/base/bytes.h"
 
@@ -14,7 +14,7 @@ struct uidmax {
     struct uidmax_slot {
         uint64_t stream; /* 0: free */
         uint64_t uid;
-    } *v; /* NULL: nothing yet */
+    } * v; /* NULL: nothing yet */
     uint32_t n;
     uint32_t mask;
 };

@@ -40,8 +40,8 @@ static struct claim_wait *wait_find(struct mesh *m, uint64_t token)
     return NULL;
 }
 
-/* The CONNECT goes on. An arbiter that has not granted it, or is not the one any more, does not know of it: then the
- * shard tells it when the session is there. */
+/* The CONNECT goes on. An arbiter that has not granted it, or is not the one any more, does not know of it:
+ * then the shard tells it when the session is there. */
 static void wait_end(struct mesh *m, struct claim_wait *w)
 {
     if (!w->is_granted || w->round != m->members_round)
@@ -80,8 +80,8 @@ static const struct node_id *arbiter_of(const struct mesh *m, struct bytes clien
     return &m->live[arbiter_pick(m->live, m->live_n, client_id)];
 }
 
-/* Tells whoever held the id to hand its session to the winner: now, with the claim's token, or when it is back,
- * with 0. */
+/* Tells whoever held the id to hand its session to the winner: now, with the claim's token, or when it is
+ * back, with 0. */
 static void release_send(struct mesh *m, struct bytes client_id, const struct arbiter_verdict *v,
                          uint64_t token, bool clean_start)
 {

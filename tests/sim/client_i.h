@@ -92,8 +92,8 @@ uint16_t client_id_take(struct client *c);
  * two for a while, which are merged. */
 bool sim_may_part(const struct sim *s);
 
-/* Is it to get what is published now? After a breach a client that moves may come to a session of its that is not
- * merged yet with the one that has the subscription. */
+/* Is it to get what is published now? After a breach a client that moves may come to a session of its that is
+ * not merged yet with the one that has the subscription. */
 static inline bool sub_is_promised(const struct sim *s, const struct sub *sub)
 {
     return sub->state == SUB_ACTIVE && sub->qos && (sub->stays || sub->breaches == world_breaches(s->world));
