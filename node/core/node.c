@@ -6,6 +6,7 @@
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
+#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 #include "proto/record/record.h"
 
@@ -17,7 +18,7 @@ enum err node_new(struct node **out, const struct node_conf *conf)
     CHECK(conf->shards > 0 && conf->shards <= NODE_SHARDS_MAX);
     struct node *n = mem_zalloc(sizeof *n);
     n->conf = *conf;
-    n->tag = be64_get(conf->id.b);
+    n->tag = hash_bytes(conf->id.b, NODE_ID_N, conf->epoch);
     n->routes = routes_new(conf->seed, conf->shards, conf->defer_free);
     for (uint32_t i = 0; i < conf->shards; i++) {
         n->shards[i] = shard_new(n, i);

@@ -10,10 +10,10 @@
  *
  * Key: see retained_meta.h.
  *
- * In a cluster every node holds all of them. Each change has a stamp (hlc.h) and the tag of the node that
- * made it; it is stored only if it ranks above what is there, on whichever shard and in whatever order
- * changes arrive, so all nodes end with the last one. A local change is also given to the cluster thread,
- * which tells the others (MAIL_RETAINED). Messages reach subscribers by forwarding, not by this. */
+ * In a cluster every node holds all of them. Each change has a stamp (hlc.h) and the tag of the life of the
+ * node that made it; it is stored only if it ranks above what is there, on whichever shard and in whatever
+ * order changes arrive, so all nodes end with the last one. A local change is also given to the cluster
+ * thread, which tells the others (MAIL_RETAINED). Messages reach subscribers by forwarding, not by this. */
 
 #include "node/core/deliver.h"
 #include "node/core/node.h"

@@ -6,7 +6,7 @@
  * that the last one wins wherever they meet. In STORE_RETAINED_META:
  *
  *     key    be16 bucket | key of the message in STORE_RETAINED
- *     value  be64 stamp (hlc.h) | be64 tag of the node that changed it | be64 fades
+ *     value  be64 stamp (hlc.h) | be64 tag of the life of the node that changed it | be64 fades
  *
  * Stamp and tag rank a change (STORE_IF_NEWER). It fades at a time that every node works out alike: a message
  * that does not expire never; what was deleted, or expires, 24 h after the change or when it expires,

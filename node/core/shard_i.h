@@ -82,7 +82,7 @@ struct node {
     uint64_t retained_arrived[NODE_SHARDS_MAX]; /* of those, stored or failed, atomic */
     uint64_t retained_arriving;                 /* bytes of changes of other nodes, atomic */
     uint64_t retained_losses;                   /* failed commits with changes, atomic */
-    uint64_t tag;                               /* the beginning of the node's id */
+    uint64_t tag; /* of this life of the node: one after a crash may use a stamp again */
     struct hlc hlc;
     struct peers peers;
 };

@@ -96,6 +96,7 @@ static void retained_change(struct sim *s)
     snprintf(topic, sizeof topic, "r/%u/x", (unsigned)world_random(s->world, 20));
     if (world_chance(s->world, 70))
         snprintf(payload, sizeof payload, "%llu", (unsigned long long)++s->event);
+    world_trace(s->world, "%s retains %s \"%s\"", c->id, topic, payload);
     wire_publish(&c->pipe->up, c->version, topic, payload, 0, true, false, 0);
 }
 
