@@ -69,7 +69,7 @@ struct world {
     uint32_t delay_ms;
     bool is_whole;
     uint64_t breaches;
-    uint64_t claim_timeouts;
+    uint64_t timeouts;
     uint8_t next_address;
     char disagreement[200];
     struct trace *trace;

@@ -338,11 +338,14 @@ static bool is_confirmed(const struct world_node *a, const struct world_node *b)
     return peer_of(a, b)->feed.acked == routelog_seq(a->mesh->routelog);
 }
 
-static uint64_t claim_timeouts(const struct world *w)
+/* Nobody waits for a slow node for ever: what is promised then is promised without it. */
+static uint64_t timeouts_count(const struct world *w)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < w->nodes_n; i++)
-        n += w->nodes[i].mesh ? mesh_counter(w->nodes[i].mesh, MC_CLAIM_TIMEOUTS) : 0;
+    for (uint32_t i = 0; i < w->nodes_n; i++) {
+        const struct mesh *m = w->nodes[i].mesh;
+        n += m ? mesh_counter(m, MC_CLAIM_TIMEOUTS) + mesh_counter(m, MC_BARRIER_TIMEOUTS) : 0;
+    }
     return n;
 }
 
@@ -351,12 +354,12 @@ void net_look_whole(struct world *w)
     if (w->nodes_n == 1) /* what one node promises holds over its death */
         return;
     bool linked = pairs_all(w, is_linked);
-    uint64_t timeouts = claim_timeouts(w);
-    if (timeouts > w->claim_timeouts) { /* who has the session was too slow: it is merged later */
+    uint64_t timeouts = timeouts_count(w);
+    if (timeouts > w->timeouts) {
         w->breaches++;
-        world_trace(w, "a claim was not answered in time");
+        world_trace(w, "a claim or a subscription was not confirmed in time");
     }
-    w->claim_timeouts = timeouts;
+    w->timeouts = timeouts;
     if (w->is_whole && !linked) {
         w->breaches++;
         w->is_whole = false;
