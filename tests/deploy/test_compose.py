@@ -13,10 +13,11 @@ import unittest
 import jsonschema
 import paho.mqtt.client as paho
 import yaml
-from clients import WAIT, Stream, heard_by_mosquitto
+from clients import heard_by_mosquitto
 from engine import IMAGE, ROOT, UID, engine, health, run, why
 from harness import Port, until
 from mqttlib import PUBLISH, V5, V311, Client, unique
+from streams import WAIT, Stream
 
 PROJECT = "covey-deploy-test"
 COMPOSE = os.path.join(ROOT, "deploy", "compose.yaml")

@@ -15,10 +15,10 @@ import time
 import unittest
 
 import yaml
-from clients import WAIT, publish_until_promised
 from engine import ROOT, run
 from harness import die_with_parent, environment, program, until
 from mqttlib import V5, V311, Client, unique
+from streams import WAIT, publish_until_promised
 import pods
 from pods import A, SRV, Network
 

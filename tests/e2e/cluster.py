@@ -38,13 +38,20 @@ class Cluster:
     def __iter__(self):
         return iter(self.nodes)
 
-    def start(self):
-        for node in self.nodes:
+    def start(self, some=None):
+        """All of them, or those with the indices, at once; then all that run know each other."""
+        some = [self.nodes[i] for i in (range(len(self)) if some is None else some)]
+        for node in some:
             node.spawn()
-        for node in self.nodes:
+        for node in some:
             node.wait_ready()
-        self.await_linked()
+        self.await_linked([i for i in range(len(self)) if self.nodes[i].is_alive()])
         return self
+
+    def metric(self, i, name):
+        """A number of `covey ctl cluster metrics`."""
+        lines = self.nodes[i].cli("ctl", "cluster", "metrics").stdout.splitlines()
+        return next(int(line.split(":")[1]) for line in lines if line.split(":")[0].strip() == name)
 
     def status(self, i):
         done = self.nodes[i].cli("ctl", "cluster", "status", "--json")
@@ -64,6 +71,10 @@ class Cluster:
         """Each of them has a link to each of the others and all of its routes."""
         among = list(among or range(len(self)))
         until(lambda: all(self.is_linked(i, among) for i in among), seconds, lambda: self.told(among))
+
+    def sessions(self, i, client_id):
+        """How many sessions of the client node i has: 0 or 1."""
+        return self.nodes[i].cli("ctl", "clients", "show", client_id).stdout.count(f"Client({client_id},")
 
     def told(self, among=None):
         return "\n".join(self.nodes[i].cli("ctl", "cluster", "status").stdout for i in among or range(len(self)))
