@@ -4,16 +4,12 @@ a name server that answers as a headless service's does. A pod that comes back h
 
 The machine's own network is not touched. Sockets of the tests are made inside of the namespaces.
 """
-import atexit
-import ctypes
 import os
 import socket
 import struct
-import subprocess
 import threading
-import unittest
 
-from engine import run
+from netns import Bridge, inside
 
 SUBNET = "10.77.0"
 ZONE = "default.svc.cluster.local"
@@ -21,37 +17,6 @@ NAME = f"covey-headless.{ZONE}"
 SRV_NAME = f"_cluster._tcp.{NAME}"
 A, SRV, IN, NXDOMAIN = 1, 33, 1, 3
 TTL = 5
-_libc = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNET = 0x40000000
-
-
-def inside(namespace, function):
-    """What function returns when it runs in a network namespace: a socket that it makes stays there."""
-    result = []
-
-    def enter():
-        try:
-            fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-            try:
-                if _libc.setns(fd, _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-            finally:
-                os.close(fd)
-            result.append((function(), None))
-        except BaseException as error:      # handed to the caller
-            result.append((None, error))
-    thread = threading.Thread(target=enter)     # a thread's namespace goes with it
-    thread.start()
-    thread.join()
-    value, error = result[0]
-    if error:
-        raise error
-    return value
-
-
-def connect(namespace, port, timeout):
-    """A connection from inside of a pod to itself."""
-    return inside(namespace, lambda: socket.create_connection(("127.0.0.1", port), timeout))
 
 
 # ------------------------------------------------------------ names
@@ -126,60 +91,31 @@ class NameServer:
 
 # ------------------------------------------------------------ the network
 
-class Network:
-    """A bridge in a namespace, with the name server; namespaces of pods come and go."""
+class Network(Bridge):
+    """With a name server at the bridge's address."""
 
     def __init__(self, port):
-        if os.geteuid() != 0:
-            raise unittest.SkipTest("only root may make network namespaces")
-        self.prefix = f"covey-{os.getpid()}"
-        self.hub = f"{self.prefix}-hub"
-        self.spaces, self.made = [], 0
-        atexit.register(self.remove)
-        try:
-            self._space(self.hub)
-            run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
-        except (AssertionError, FileNotFoundError) as error:
-            raise unittest.SkipTest(f"no network namespaces here: {str(error).strip().splitlines()[-1]}")
-        run("ip", "-n", self.hub, "addr", "add", f"{SUBNET}.1/24", "dev", "br0")
-        run("ip", "-n", self.hub, "link", "set", "br0", "up")
+        super().__init__(SUBNET)
         self.names = NameServer(self.hub, f"{SUBNET}.1", port)
-
-    def _space(self, name):
-        run("ip", "netns", "add", name)
-        self.spaces.append(name)
-        run("ip", "-n", name, "link", "set", "lo", "up")
 
     def pod(self, address):
         """The name of a new namespace that has the address."""
-        self.made += 1
-        name, wire = f"{self.prefix}-{self.made}", f"veth{self.made}"
+        name = self.next_name()
         folder = f"/etc/netns/{name}"       # `ip netns exec` puts its files over those of /etc
         os.makedirs(folder)
         with open(f"{folder}/resolv.conf", "w", encoding="utf-8") as file:
             file.write(f"nameserver {SUBNET}.1\nsearch {ZONE} svc.cluster.local cluster.local\noptions ndots:5\n")
-        self._space(name)
-        run("ip", "-n", self.hub, "link", "add", wire, "type", "veth", "peer", "name", "eth0", "netns", name)
-        run("ip", "-n", self.hub, "link", "set", wire, "master", "br0", "up")
-        run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
-        run("ip", "-n", name, "link", "set", "eth0", "up")
-        run("ip", "-n", name, "route", "add", "default", "via", f"{SUBNET}.1")
-        return name
+        return self.space(address, name)
 
     def drop(self, name):
-        """A pod's network goes; processes that are still in it lose it."""
-        self.spaces.remove(name)
-        # Its wire first: a namespace itself lives for as long as a socket in it.
-        subprocess.run(["ip", "-n", name, "link", "del", "eth0"], stderr=subprocess.DEVNULL, check=False)
-        run("ip", "netns", "del", name)
+        super().drop(name)
         folder = f"/etc/netns/{name}"
         if os.path.isdir(folder):
             os.remove(f"{folder}/resolv.conf")
             os.rmdir(folder)
 
     def remove(self):
-        for name in list(reversed(self.spaces)):
-            self.drop(name)
+        super().remove()
         try:
             os.rmdir("/etc/netns")      # where it was not ours, it is not empty, or it does no harm to be gone
         except OSError:

@@ -20,6 +20,7 @@ from harness import die_with_parent, environment, program, until
 from mqttlib import V5, V311, Client, unique
 from streams import WAIT, publish_until_promised
 import pods
+from netns import connect
 from pods import A, SRV, Network
 
 
@@ -115,7 +116,7 @@ class Pod:
     # ------------------------------------------------------------ asking it
 
     def client(self, client_id=None, version=V5, **options):
-        client = Client(sock=pods.connect(self.space, MQTT_PORT, WAIT), version=version, timeout=WAIT)
+        client = Client(sock=connect(self.space, MQTT_PORT, WAIT), version=version, timeout=WAIT)
         client.connect(client_id, **options)
         return client
 
@@ -123,7 +124,7 @@ class Pod:
         if self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()}")
         try:
-            pods.connect(self.space, MQTT_PORT, 1).close()
+            connect(self.space, MQTT_PORT, 1).close()
             return True
         except OSError:
             return False
@@ -132,7 +133,7 @@ class Pod:
         """Status and text of the health port; (0, reason) when nobody answers."""
         asked = http.client.HTTPConnection("127.0.0.1", HEALTH_PORT, timeout=2)
         try:
-            asked.sock = pods.connect(self.space, HEALTH_PORT, 2)
+            asked.sock = connect(self.space, HEALTH_PORT, 2)
             asked.request("GET", path)
             answer = asked.getresponse()
             return answer.status, answer.read().decode()

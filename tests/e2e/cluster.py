@@ -5,24 +5,40 @@
     nodes[0].client(); nodes[2].kill()      # harness.Node
     nodes.status(1)                         # `covey ctl cluster status --json` of the second one
 """
+import functools
 import json
 import os
 
-from harness import START_SECONDS_MAX, Case, Node, Port, until
+from harness import START_SECONDS_MAX, Case, Node, Port, scratch, until
+
+
+@functools.lru_cache(None)
+def secret():
+    """A file with a cluster's secret, for this process."""
+    path = os.path.join(scratch(), "secret")
+    with open(path, "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as file:
+        file.write("a secret for the tests, not for use\n")
+    return path
 
 
 class Cluster:
-    """settings: for all nodes; env: the environment of each, by index."""
+    """settings: for all nodes; each: for each by index. With a bridge (netns.py) every node has a network namespace."""
 
-    def __init__(self, count=3, settings=None, each=None, start=True):
+    def __init__(self, count=3, settings=None, each=None, start=True, bridge=None):
         self.locks = [Port() for _ in range(count)]
-        self.ports = [lock.number for lock in self.locks]
+        self.bridge = bridge
+        self.addresses = [f"{bridge.subnet}.{10 + i}:7946" if bridge else f"127.0.0.1:{lock.number}"
+                          for i, lock in enumerate(self.locks)]
         self.nodes = []
         try:
             for i in range(count):
-                own = {"node.name": f"covey@n{i + 1}", "cluster.bind": f"127.0.0.1:{self.ports[i]}",
-                       "cluster.static.seeds": ",".join(f"127.0.0.1:{port}" for port in self.ports)}
-                self.nodes.append(Node({**own, **(settings or {}), **((each or {}).get(i, {}))}, start=False))
+                own = {"node.name": f"covey@n{i + 1}", "cluster.bind": self.addresses[i],
+                       "cluster.static.seeds": ",".join(self.addresses)}
+                if bridge:
+                    own["cluster.secret_file"] = secret()
+                space = bridge.space(self.addresses[i].rpartition(":")[0]) if bridge else None
+                self.nodes.append(Node({**own, **(settings or {}), **((each or {}).get(i, {}))}, start=False,
+                                       space=space))
             if start:
                 self.start()
         except BaseException:
@@ -85,9 +101,18 @@ class Cluster:
     def log(self):
         return "".join(f"--- {self.name(i)}\n{node.log()[-3000:]}" for i, node in enumerate(self.nodes))
 
+    def cut(self, i):
+        """Node i reaches nobody, and nobody it."""
+        self.bridge.cut(self.nodes[i].space)
+
+    def mend(self, i):
+        self.bridge.mend(self.nodes[i].space)
+
     def remove(self):
         for node in self.nodes:
             node.remove()
+            if node.space:
+                self.bridge.drop(node.space)
         for lock in self.locks:
             lock.free()
 

@@ -28,6 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "conformance"))
 
 import broker  # noqa: E402
+import netns  # noqa: E402
 import mqttlib  # noqa: E402
 import wire  # noqa: E402
 from broker import Port, is_mosquitto, to_yaml  # noqa: E402,F401
@@ -97,7 +98,7 @@ def until(condition, seconds, what):
 class Node:
     """A broker process. settings: dotted configuration keys on top of what every test needs."""
 
-    def __init__(self, settings=None, tls=False, data=None, env=None, start=True):
+    def __init__(self, settings=None, tls=False, data=None, env=None, start=True, space=None):
         self.dir = tempfile.mkdtemp(prefix="covey-e2e-")
         self.data = data or os.path.join(self.dir, "data")
         self.conf = os.path.join(self.dir, "covey.yaml")
@@ -105,6 +106,7 @@ class Node:
         self.locks = [Port() for _ in range(4)]
         self.port, self.ws_port, self.tls_port, self.wss_port = (p.number for p in self.locks)
         self.tls, self.env, self.process, self.starts = tls, dict(env or {}), None, 0
+        self.space = space      # network namespace to run in, see netns.py
         self.configure(settings or {})
         try:
             if start:
@@ -150,13 +152,31 @@ class Node:
         self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
-                                            env=environment(self.env), preexec_fn=die_with_parent)
+                                            env=environment(self.env), preexec_fn=self._prepare)
         return self
+
+    def _prepare(self):
+        die_with_parent()
+        if self.space:
+            netns.enter(self.space)
+
+    def connect(self, port, seconds=10):
+        """A TCP connection to one of its ports."""
+        if self.space:
+            return netns.connect(self.space, port, seconds)
+        return socket.create_connection(("127.0.0.1", port), seconds)
+
+    def accepts(self, port):
+        try:
+            self.connect(port, 1).close()
+            return True
+        except OSError:
+            return False
 
     def wait_ready(self, seconds=START_SECONDS_MAX):
         deadline = time.monotonic() + seconds
         for port in [self.port, self.ws_port] + ([self.tls_port, self.wss_port] if self.tls else []):
-            while not accepts(port):
+            while not self.accepts(port):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"the broker ended with {self.process.returncode}:\n{self.log()[-4000:]}")
                 if time.monotonic() > deadline:
@@ -214,10 +234,12 @@ class Node:
         if tls:
             options["sock"] = self.tls_socket(**{k: options.pop(k) for k in ("context",) if k in options})
             return Raw(version=version, **options)
+        if self.space:
+            options["sock"] = self.connect(self.port)
         return Raw(port=self.ws_port if ws else self.port, version=version, **options)
 
     def tls_socket(self, context=None):
-        raw = socket.create_connection(("127.0.0.1", self.tls_port), 10)
+        raw = self.connect(self.tls_port)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return (context or tls_context()).wrap_socket(raw, server_hostname="localhost")
 
