@@ -50,20 +50,34 @@ static void on_step_done(struct mesh *m, void *arg)
     drain_step_free(d);
 }
 
-static void step_send(struct mesh *m, uint32_t shard, const struct peer *target)
+static void step_send(struct mesh *m, uint32_t shard, const struct peer *target, uint32_t clients)
 {
     struct draining *at = &m->draining[shard];
-    uint32_t per_step = m->drain_per_s * DRAIN_MS / 1000 / m->shards_n;
-    if (at->is_busy)
-        return;
     struct drain_step *d = mem_zalloc(sizeof *d);
     d->shard = shard;
     d->at = at->at;
     d->done = on_step_done;
-    d->clients = per_step ? per_step : 1;
+    d->clients = clients;
     snprintf(d->reference, sizeof d->reference, "%s", target->mqtt_address);
     at->is_busy = true;
     mesh_call(m, shard, drain_step, drain_step_free, d);
+}
+
+/* Shares what may be moved now among the shards, in turns when it is less than one for each. */
+static void steps_send(struct mesh *m, const struct peer *target)
+{
+    m->drain_credit += m->drain_per_s * DRAIN_MS;
+    uint32_t clients = m->drain_credit / 1000;
+    m->drain_credit %= 1000;
+    for (uint32_t i = 0; i < m->shards_n; i++) {
+        uint32_t shard = (m->drain_next + i) % m->shards_n, share = clients / (m->shards_n - i);
+        share += clients % (m->shards_n - i) != 0;
+        if (m->draining[shard].is_busy)
+            continue; /* its share is for the others */
+        step_send(m, shard, target, share);
+        clients -= share;
+    }
+    m->drain_next++;
 }
 
 void drain_tick(struct mesh *m)
@@ -72,8 +86,8 @@ void drain_tick(struct mesh *m)
         return;
     m->drain_ms = m->now_ms + DRAIN_MS;
     const struct peer *target = target_pick(m, 0);
-    for (uint32_t i = 0; i < m->shards_n && target; i++)
-        step_send(m, i, target);
+    if (target)
+        steps_send(m, target);
 }
 
 void mesh_drain(struct mesh *m, uint32_t clients_per_s)
@@ -83,6 +97,7 @@ void mesh_drain(struct mesh *m, uint32_t clients_per_s)
         LOG(m->conf.log, LOG_NOTICE, "cluster drain %s clients_per_s=%u", is_draining ? "begins" : "ends",
             clients_per_s);
     m->drain_per_s = clients_per_s;
+    m->drain_credit = 0;
     for (uint32_t i = 0; i < NODE_SHARDS_MAX; i++)
         m->draining[i].left = UINT32_MAX;
     __atomic_store_n(&m->view->is_draining, is_draining, __ATOMIC_RELEASE);

@@ -130,6 +130,8 @@ struct mesh {
     bool is_leaving;
     uint64_t leave_ms;
     uint32_t drain_per_s;
+    uint32_t drain_credit; /* thousandths of a client that may be moved */
+    uint32_t drain_next;   /* shard that the next one comes from */
     uint64_t drain_ms;
     struct draining {
         uint32_t at;   /* where the look through the sessions goes on */

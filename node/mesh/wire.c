@@ -80,6 +80,7 @@ static void hello_send(struct wire *w)
                           .epoch = m->conf.epoch,
                           .cluster = bytes_str(m->conf.cluster),
                           .name = bytes_str(m->conf.name),
+                          .mqtt_address = bytes_str(m->conf.mqtt_address),
                           .address = self->addr,
                           .is_draining = self->is_draining};
     rpc_buf_reset(&m->scratch);
@@ -167,6 +168,8 @@ static void on_hello(struct wire *w, struct bytes body)
     snprintf(peer.name, sizeof peer.name, "%.*s", (int)h.name.n, (const char *)h.name.p);
     snprintf(peer.cluster, sizeof peer.cluster, "%s", m->conf.cluster);
     memcpy(p->name, peer.name, sizeof p->name);
+    snprintf(p->mqtt_address, sizeof p->mqtt_address, "%.*s", (int)h.mqtt_address.n,
+             (const char *)h.mqtt_address.p);
     p->addr = h.address;
     w->peer = p;
     w->state = WIRE_RESUME;
