@@ -6,13 +6,16 @@
  * the one before, so that a cluster can be upgraded node by node. Within a version, features tell what may be
  * used: an opcode that the other side might not know is only sent when its feature bit is set on both.
  *
- * COVEY_RPC_VERSION may be set from outside to build a node of the older version for tests. */
+ * COVEY_RPC_VERSION and _MIN may be set from outside to build nodes of other versions for tests. */
 
 #ifndef COVEY_RPC_VERSION
 #define COVEY_RPC_VERSION 2
 #endif
+#ifndef COVEY_RPC_VERSION_MIN
+#define COVEY_RPC_VERSION_MIN 1
+#endif
 
-enum { RPC_VERSION = COVEY_RPC_VERSION, RPC_VERSION_MIN = 1 };
+enum { RPC_VERSION = COVEY_RPC_VERSION, RPC_VERSION_MIN = COVEY_RPC_VERSION_MIN };
 
 /* Version 2 brought these. */
 #define RPC_FEATURE_ADOPT            (1ull << 0) /* ADOPT: sessions move when a node is drained */

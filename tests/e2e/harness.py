@@ -107,6 +107,7 @@ class Node:
         self.port, self.ws_port, self.tls_port, self.wss_port = (p.number for p in self.locks)
         self.tls, self.env, self.process, self.starts = tls, dict(env or {}), None, 0
         self.space = space      # network namespace to run in, see netns.py
+        self.program = None     # another one than program()
         self.configure(settings or {})
         try:
             if start:
@@ -148,7 +149,8 @@ class Node:
 
     def spawn(self):
         """Starts the process in the foreground and does not wait for anything."""
-        command = [program(), "-c", self.conf] if is_mosquitto() else [program(), "foreground", "--config", self.conf]
+        command = [program(), "-c", self.conf] if is_mosquitto() else \
+            [self.program or program(), "foreground", "--config", self.conf]
         self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
