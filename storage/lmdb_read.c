@@ -124,6 +124,23 @@ static enum err busy_enter(struct lmdb_store *s, struct lmdb_reader *r)
     return ERR_IO;
 }
 
+static int snapshot_take(struct lmdb_store *s, struct lmdb_reader *r)
+{
+    r->renewed = 0;
+    r->is_spoilt = false;
+    return r->txn ? mdb_txn_renew(r->txn) : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r->txn);
+}
+
+/* LMDB takes a transaction that met a damaged page for lost as a whole: what else it could read needs a new
+ * one. */
+static int snapshot_mend(struct lmdb_reader *r)
+{
+    if (!r->is_spoilt)
+        return MDB_SUCCESS;
+    mdb_txn_reset(r->txn);
+    return snapshot_take(lmdb_store_of(r->base.store), r);
+}
+
 enum err lmdb_read_begin(struct store_reader *base)
 {
     struct lmdb_reader *r = reader_of(base);
@@ -131,10 +148,9 @@ enum err lmdb_read_begin(struct store_reader *base)
     enum err e = busy_enter(s, r);
     if (e != OK)
         return e;
-    r->renewed = 0;
     if (!r->txn)
         lmdb_guard_thread();
-    int rc = r->txn ? mdb_txn_renew(r->txn) : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r->txn);
+    int rc = snapshot_take(s, r);
     if (rc)
         atomic_store(&r->is_busy, false);
     return lmdb_err(rc == MDB_PANIC ? EIO : rc);
@@ -190,6 +206,7 @@ static enum err read_run(struct read *q, int (*fn)(void *ctx))
 {
     struct lmdb_reader *r = q->reader;
     int rc = lmdb_try(lmdb_store_of(r->base.store), fn, q);
+    r->is_spoilt |= rc != MDB_SUCCESS && rc != MDB_NOTFOUND;
     if ((rc == LMDB_DAMAGED || rc == LMDB_UNREADABLE) && r->cursors[q->table]) {
         mdb_cursor_close(r->cursors[q->table]); /* left in the middle of a move */
         r->cursors[q->table] = NULL;
@@ -202,7 +219,8 @@ enum err lmdb_get(struct store_reader *base, enum store_table t, struct bytes ke
 {
     struct read q = {
         .reader = reader_of(base), .table = t, .key = {key.n, (void *)(uintptr_t)key.p}, .value_out = value};
-    return read_run(&q, get);
+    int rc = snapshot_mend(q.reader);
+    return rc ? lmdb_err(rc) : read_run(&q, get);
 }
 
 static int cursor_renew(struct lmdb_store *s, struct lmdb_reader *r, enum store_table t)
@@ -227,7 +245,9 @@ enum err lmdb_seek(struct store_reader *base, enum store_table t, struct bytes f
                      .key_out = key,
                      .value_out = value};
     r->table = t;
-    int rc = cursor_renew(lmdb_store_of(base->store), r, t);
+    int rc = snapshot_mend(r);
+    if (rc == MDB_SUCCESS)
+        rc = cursor_renew(lmdb_store_of(base->store), r, t);
     return rc ? lmdb_err(rc) : read_run(&q, move);
 }
 
@@ -235,5 +255,8 @@ enum err lmdb_next(struct store_reader *base, struct bytes *key, struct bytes *v
 {
     struct lmdb_reader *r = reader_of(base);
     struct read q = {.reader = r, .table = r->table, .op = MDB_NEXT, .key_out = key, .value_out = value};
+    if (!(r->renewed &
+          1u << r->table)) /* a get met damage since, and the position is gone with its snapshot */
+        return ERR_CORRUPT;
     return read_run(&q, move);
 }

@@ -59,6 +59,7 @@ struct lmdb_reader {
     atomic_bool is_busy; /* the reader's thread may touch txn and cursors; else a recovery may */
     MDB_txn *txn;        /* reset between snapshots; NULL before the first one and after a recovery */
     MDB_cursor *cursors[STORE_TABLES];
+    bool is_spoilt;   /* a read of the open snapshot met a damaged page */
     unsigned renewed; /* bit t: cursors[t] belongs to the open snapshot */
     enum store_table table;
 };

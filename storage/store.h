@@ -66,7 +66,8 @@ MUST_USE enum err store_get(struct store_reader *r, enum store_table t, struct b
 /* At the first record with key >= from in table t, within the open snapshot; ERR_NOTFOUND when there is none.
  * *key and *value are views until store_read_end(). One position a reader: a further seek replaces it.
  * ERR_CORRUPT leaves *key valid, so that the caller can go on with store_next(); where the table itself is
- * damaged, *key is empty and store_next() answers ERR_NOTFOUND. */
+ * damaged, *key is empty and store_next() answers ERR_NOTFOUND; another seek or get can still find what is
+ * whole, in a newer snapshot: views from before are not valid then. */
 MUST_USE enum err store_seek(struct store_reader *r, enum store_table t, struct bytes from, struct bytes *key,
                              struct bytes *value);
 MUST_USE enum err store_next(struct store_reader *r, struct bytes *key, struct bytes *value);

@@ -156,6 +156,9 @@ static enum err core_start(struct parts *p)
     enum err e = node_new(&p->node, &nc);
     if (e == OK)
         e = node_load(p->node);
+    if (e != OK)
+        LOG(p->log, LOG_ERROR, "node data not usable dir=\"%s\" error=\"%s\"", p->conf->node.data_dir,
+            err_name(e));
     return e == OK ? workers_store(p) : e;
 }
 

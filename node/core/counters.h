@@ -39,6 +39,7 @@
     X(DROPPED_TOO_LARGE, "messages.dropped.too_large")            \
     X(DROPPED_NO_LOCAL, "messages.dropped.no_local")              \
     X(DROPPED_STORE, "messages.dropped.store_failed")             \
+    X(DROPPED_DAMAGED, "messages.dropped.store_damaged")          \
     X(DROPPED_SESSION_END, "messages.dropped.session_ended")      \
     X(DROPPED_AWAIT_REL, "messages.dropped.await_pubrel_timeout") \
     X(DROPPED_PEER_FULL, "messages.dropped.link_full")            \

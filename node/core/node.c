@@ -102,6 +102,7 @@ static void load_subs(struct loader *l, struct session *s)
     for (; e == OK || e == ERR_CORRUPT; e = store_next(l->rest, &key, &value)) {
         struct record_sub r;
         struct topic_filter f;
+        l->damaged += !key.n; /* what stood in damaged pages is not known */
         if (!bytes_starts(key, prefix))
             return;
         if (e == ERR_CORRUPT || !record_sub_read(&r, value)) {
@@ -125,8 +126,10 @@ static void load_state(struct loader *l, struct session *s)
     struct bytes value;
     be64_put(key, s->number);
     enum err e = store_get(l->rest, STORE_STATE, bytes_of(key, sizeof key), &value);
-    if (e == ERR_CORRUPT || (e == OK && !queue_load_state(s, value)))
-        l->damaged++;
+    if (e == ERR_NOTFOUND || (e == OK && queue_load_state(s, value)))
+        return;
+    l->damaged++;
+    queue_recover(s, l->rest);
 }
 
 static void load_session(struct loader *l, uint64_t number, const struct record_session *r)
@@ -157,23 +160,28 @@ static void load_session(struct loader *l, uint64_t number, const struct record_
     l->loaded++;
 }
 
-static void load_all(struct loader *l)
+/* False: pages of the table are damaged. Which sessions there were cannot be told, and a new one might get
+ * the number, and with it the subscriptions, of one that cannot be read. */
+static bool load_all(struct loader *l)
 {
     static const uint8_t first = 0;
     struct bytes key, value;
     enum err e = store_seek(l->sessions, STORE_SESSIONS, bytes_of(&first, 1), &key, &value);
     for (; e == OK || e == ERR_CORRUPT; e = store_next(l->sessions, &key, &value)) {
         struct record_session r;
-        if (key.n != 8 || e == ERR_CORRUPT || !record_session_read(&r, value)) {
+        if (!key.n)
+            return false;
+        uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
+        l->number_max = number > l->number_max ? number : l->number_max;
+        if (!number || e == ERR_CORRUPT || !record_session_read(&r, value)) {
             l->damaged++;
             continue;
         }
-        uint64_t number = be64_get(key.p);
-        l->number_max = number > l->number_max ? number : l->number_max;
         load_session(l, number, &r);
         msg_unref(r.will);
         record_session_fini(&r);
     }
+    return e == ERR_NOTFOUND;
 }
 
 enum err node_load(struct node *n)
@@ -187,7 +195,8 @@ enum err node_load(struct node *n)
     if (e == OK) {
         e = store_read_begin(l.rest);
         if (e == OK) {
-            load_all(&l);
+            if (!load_all(&l))
+                e = ERR_CORRUPT;
             store_read_end(l.rest);
         }
         store_read_end(l.sessions);
@@ -198,6 +207,8 @@ enum err node_load(struct node *n)
         n->shards[i]->session_next = l.number_max / NODE_SHARDS_MAX + 1;
     if (l.damaged)
         LOG(n->conf.log, LOG_ERROR, "store damaged records skipped=%llu", (unsigned long long)l.damaged);
+    if (e == ERR_CORRUPT)
+        LOG(n->conf.log, LOG_ERROR, "store damaged: which sessions there are cannot be read");
     LOG(n->conf.log, LOG_INFO, "store loaded sessions=%llu", (unsigned long long)l.loaded);
     if (e == OK)
         e = retained_load(n);

@@ -92,4 +92,6 @@ void session_pump(struct session *s)
         }
         send_slot(s, slot, seq);
     }
+    if (q && s->conn && q->is_damaged && !sendq_is_waiting(q))
+        queue_check_lost(s);
 }

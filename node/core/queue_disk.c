@@ -14,6 +14,7 @@ enum {
     UID_N = 8,
     HAS_UID = 1 << 4,
     RESERVE_AHEAD = 4096, /* sequence numbers made durable at once */
+    PROBES = 8192,        /* behind a damaged page every number is tried, then more and more are left out */
     KEY_N = 16,
 };
 
@@ -288,25 +289,52 @@ static void chunk_take(struct session *s, uint64_t first, struct bytes value)
     bool good = cursor_u8(&c, &version) && version == CHUNK_VERSION;
     while (good && cursor_left(&c))
         good = entry_take(s, &c, &last);
-    if (!good)
+    if (!good) {
+        s->q->is_damaged = true;
         log_corrupt(s);
+    }
     chunk_add(s->q, first, last);
     s->q->load_at = last + 1;
+}
+
+/* The first chunk from load_at on. Where pages are damaged the store cannot say what comes behind them, only
+ * what is at or behind a number that is asked for: so they are asked for one by one, up to the tail. */
+static enum err chunk_seek(struct session *s, struct bytes *key, struct bytes *value)
+{
+    struct store_reader *r = s->shard->reader;
+    struct sendq *q = s->q;
+    uint8_t buf[KEY_N];
+    enum err e = store_seek(r, STORE_QUEUE, queue_key(buf, s, q->load_at), key, value);
+    if (e == OK || e == ERR_NOTFOUND || key->n)
+        return e;
+    q->is_damaged = true;
+    log_corrupt(s);
+    uint64_t low = sendq_low(q) > RESERVE_AHEAD ? sendq_low(q) - RESERVE_AHEAD : 1;
+    uint64_t from = q->load_at < low ? low : q->load_at + 1;
+    for (uint64_t seq = from; seq < q->tail.first; seq += 1 + (seq - from) / PROBES) {
+        e = store_seek(r, STORE_QUEUE, queue_key(buf, s, seq), key, value);
+        if (e == OK || e == ERR_NOTFOUND || key->n)
+            return e;
+    }
+    q->load_at = q->tail.first;
+    return ERR_NOTFOUND;
+}
+
+static bool is_chunk_of(const struct session *s, struct bytes key)
+{
+    return key.n == KEY_N && be64_get(key.p) == s->number;
 }
 
 /* Reads the next chunk of the disk-only part; false when there is none before the tail. */
 static bool chunk_load(struct session *s)
 {
     struct shard *sh = s->shard;
-    struct sendq *q = s->q;
-    uint8_t buf[KEY_N];
     struct bytes key, value;
     bool found = false;
     if (!sh->reader || store_read_begin(sh->reader) != OK)
         return false;
-    enum err e = store_seek(sh->reader, STORE_QUEUE, queue_key(buf, s, q->load_at), &key, &value);
-    if ((e == OK || e == ERR_CORRUPT) && key.n == KEY_N && be64_get(key.p) == s->number &&
-        be64_get(key.p + 8) < q->tail.first) {
+    enum err e = chunk_seek(s, &key, &value);
+    if ((e == OK || e == ERR_CORRUPT) && is_chunk_of(s, key) && be64_get(key.p + 8) < s->q->tail.first) {
         found = true;
         chunk_take(s, be64_get(key.p + 8), e == OK ? value : bytes_of(NULL, 0));
     }
@@ -381,4 +409,37 @@ bool queue_load_state(struct session *s, struct bytes record)
     q->queued = (uint32_t)queued;
     q->queued_bytes = queued_bytes;
     return true;
+}
+
+void queue_recover(struct session *s, struct store_reader *r)
+{
+    uint8_t buf[KEY_N];
+    struct bytes key, value;
+    uint64_t first = 0, last = 0;
+    enum err e = store_seek(r, STORE_QUEUE, queue_key(buf, s, 0), &key, &value);
+    for (; (e == OK || e == ERR_CORRUPT) && is_chunk_of(s, key); e = store_next(r, &key, &value)) {
+        last = be64_get(key.p + 8);
+        first = first ? first : last;
+    }
+    if (!first)
+        return;
+    struct sendq *q = s->q = sendq_new(first);
+    /* Behind all that was reserved, as far as can be told. */
+    q->next = q->tail.first = q->tail.end = last + 3 * RESERVE_AHEAD;
+    q->sealed = q->committed = q->reserved = q->next;
+    q->is_damaged = true;
+}
+
+void queue_check_lost(struct session *s)
+{
+    struct sendq *q = s->q;
+    char id[LOG_ESCAPED_MAX];
+    q->is_damaged = false;
+    if (!q->queued)
+        return;
+    s->shard->counters.v[C_DROPPED_DAMAGED] += q->queued;
+    LOG(s->shard->node->conf.log, LOG_ERROR, "store damaged messages lost=%u client_id=\"%s\"", q->queued,
+        log_escape(id, session_id(s)));
+    q->queued = 0;
+    q->queued_bytes = 0;
 }

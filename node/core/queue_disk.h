@@ -12,7 +12,7 @@
 
 #include "node/core/persist.h"
 #include "node/core/session.h"
-#include "storage/batch.h"
+#include "storage/store.h"
 
 /* Makes the slot at seq (== q->sent) be in the window: from the tail, or from the store. False: it cannot be
  * had now. */
@@ -25,5 +25,10 @@ void queue_on_stored(struct session *s, const struct sealed *sealed);
 void queue_on_store_failed(struct session *s, const struct sealed *sealed);
 /* Restores q and rx2 from the state record. False: corrupt. */
 bool queue_load_state(struct session *s, struct bytes record);
+/* The state record is lost: a queue of all chunks that the store has of the session. What was acknowledged
+ * and not yet deleted comes again. */
+void queue_recover(struct session *s, struct store_reader *r);
+/* All has been sent that could be read back. Counts what could not as dropped. */
+void queue_check_lost(struct session *s);
 
 #endif

@@ -113,11 +113,21 @@ static bool scan_one(const struct scan *s, struct bytes key, struct bytes record
     return !topic_match(s->filter, topic) || s->fn(s->ctx, key, record);
 }
 
+/* Once: whoever subscribes would write it again. */
+static enum err damage_told(struct shard *sh, enum err e)
+{
+    if (e == OK || e == ERR_NOTFOUND || sh->retained_is_damaged)
+        return e;
+    sh->retained_is_damaged = true;
+    LOG(sh->node->conf.log, LOG_ERROR, "store damaged retained messages skipped error=\"%s\"", err_name(e));
+    return e;
+}
+
 static void scan_from(struct shard *sh, const struct scan *s, struct bytes from, struct bytes after)
 {
     struct bytes key, record;
     enum err e = store_seek(sh->reader, STORE_RETAINED, from, &key, &record);
-    for (; e == OK || e == ERR_CORRUPT; e = store_next(sh->reader, &key, &record)) {
+    for (; damage_told(sh, e) == OK || e == ERR_CORRUPT; e = store_next(sh->reader, &key, &record)) {
         if (!bytes_starts(key, s->prefix))
             return;
         if (e == ERR_CORRUPT || (after.n && bytes_cmp(key, after) <= 0))
@@ -142,7 +152,7 @@ void retained_each(struct shard *sh, struct bytes filter, struct bytes after,
         return;
     if (!has_wildcard(filter)) {
         struct bytes key = retained_key(buf, filter);
-        if (!after.n && store_get(sh->reader, STORE_RETAINED, key, &record) == OK)
+        if (!after.n && damage_told(sh, store_get(sh->reader, STORE_RETAINED, key, &record)) == OK)
             fn(ctx, key, record);
         store_read_end(sh->reader);
         return;
@@ -153,7 +163,7 @@ void retained_each(struct shard *sh, struct bytes filter, struct bytes after,
     bool is_parent = s.prefix.n && s.prefix.n + 1 == filter.n && filter.p[filter.n - 1] == '#';
     struct bytes parent = bytes_of(filter.p, s.prefix.n ? s.prefix.n - 1 : 0);
     if (is_parent && !after.n && parent.n && parent.n <= RETAINED_PREFIX_MAX &&
-        store_get(sh->reader, STORE_RETAINED, parent, &record) == OK)
+        damage_told(sh, store_get(sh->reader, STORE_RETAINED, parent, &record)) == OK)
         go_on = fn(ctx, parent, record);
     if (s.prefix.n > RETAINED_PREFIX_MAX)
         s.prefix.n = RETAINED_PREFIX_MAX;

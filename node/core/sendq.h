@@ -71,6 +71,7 @@ struct sendq {
     uint32_t inflight;
     uint32_t queued; /* not yet sent, wherever they are */
     uint64_t queued_bytes;
+    bool is_damaged; /* some of it could not be read back */
 };
 
 struct sendq *sendq_new(uint64_t first_seq);

@@ -315,6 +315,7 @@ class Damage(HostileCase):
     def serve(self, node):
         """Starts the node on what is there. Returns the number of messages that it still has, or None when it refuses to
         start; each of them is checked."""
+        said = len(node.log())
         try:
             node.start()
         except RuntimeError as refused:
@@ -332,7 +333,7 @@ class Damage(HostileCase):
         for client in (sub, keeper):
             while "queue/end" not in found:
                 try:
-                    pkt = client.recv_publish(timeout=20 if end else 1)
+                    pkt = client.recv_publish(timeout=8 if end else 0.3)
                 except AssertionError:
                     if end:
                         raise
@@ -342,6 +343,8 @@ class Damage(HostileCase):
                 found.add(pkt.topic)
             found.discard("queue/end")
         Watch(self, node).check()
+        if len(found) < 2 * self.COUNT:
+            self.assertIn("damaged", node.log()[said:], f"silent about {2 * self.COUNT - len(found)} that are missing")
         return len(found)
 
     @contextlib.contextmanager
