@@ -129,13 +129,27 @@ void routefeed_start(struct routefeed *f, const struct routelog *l)
     *f = (struct routefeed){.from_seq = l->seq, .is_snapshot = true, .snapshots = snapshots};
 }
 
+/* The peer fell behind, or has something else than we have: a snapshot in the same conversation. */
+static void snapshot_again(struct routefeed *f, const struct routelog *l)
+{
+    uint64_t told = f->told;
+    routefeed_start(f, l);
+    f->told = told;
+}
+
+static void sent_up_to(struct routefeed *f, uint64_t seq)
+{
+    f->sent = seq;
+    f->told = seq > f->told ? seq : f->told;
+}
+
 uint32_t routefeed_deltas(struct routefeed *f, const struct routelog *l, uint8_t *out, uint32_t out_n)
 {
     uint64_t next = f->sent + 1;
     if (f->is_snapshot || next > l->seq)
         return 0;
     if (!has_from(l, next)) {
-        routefeed_start(f, l);
+        snapshot_again(f, l);
         return 0;
     }
     /* A peer that keeps up is at the newest block. */
@@ -146,16 +160,17 @@ uint32_t routefeed_deltas(struct routefeed *f, const struct routelog *l, uint8_t
     CHECK(n + ROUTE_HEAD_MAX <= out_n);
     uint8_t *p = route_deltas_head_put(out, next);
     memcpy(p, b->b + b->at[i], n);
-    f->sent = b->first + b->n - 1;
+    sent_up_to(f, b->first + b->n - 1);
     return (uint32_t)(p - out) + n;
 }
 
 bool routefeed_on_ack(struct routefeed *f, struct bytes body)
 {
     uint64_t seq;
-    if (!route_number_read(&seq, body) || seq > f->sent)
+    if (!route_number_read(&seq, body) || seq > f->told)
         return false;
-    f->acked = seq > f->acked ? seq : f->acked;
+    if (seq <= f->sent)
+        f->acked = seq > f->acked ? seq : f->acked;
     return true;
 }
 
@@ -165,7 +180,7 @@ bool routefeed_on_want(struct routefeed *f, const struct routelog *l, struct byt
     if (!route_number_read(&from, body))
         return false;
     if (from == 0 || from > l->seq + 1 || !has_from(l, from))
-        routefeed_start(f, l);
+        snapshot_again(f, l);
     else if (!f->is_snapshot)
         f->sent = from - 1;
     return true;
@@ -233,7 +248,7 @@ struct bytes routepage_seal(struct routepage *p, struct routefeed *f, uint32_t n
     f->page_id = next_id;
     if (is_last) {
         f->is_snapshot = false;
-        f->sent = f->from_seq;
+        sent_up_to(f, f->from_seq);
     }
     return body;
 }

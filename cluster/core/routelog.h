@@ -37,8 +37,9 @@ uint64_t routelog_count(const struct routelog *l);
 /* ---- what one peer gets --------------------------------------------------------------------------- */
 
 struct routefeed {
-    uint64_t sent;      /* deltas up to this number were sent */
-    uint64_t acked;     /* confirmed */
+    uint64_t sent;  /* deltas up to this number were sent */
+    uint64_t told;  /* the highest that ever was, in this conversation: an answer may still be on its way */
+    uint64_t acked; /* confirmed */
     uint64_t from_seq;  /* of the snapshot under way */
     uint32_t page;      /* next page's number */
     uint32_t page_id;   /* route id where it begins */
@@ -61,7 +62,8 @@ bool routepage_is_full(const struct routepage *p);
 /* The RouteSnapshot body; next_id: where the next page begins; is_last ends the snapshot. Views until the
  * next call on p, which begins an empty page. */
 struct bytes routepage_seal(struct routepage *p, struct routefeed *f, uint32_t next_id, bool is_last);
-/* ROUTE_ACK body; false: malformed or never sent. */
+/* ROUTE_ACK body; false: malformed or never sent. One for what was sent before a snapshot that is under way
+ * says nothing: what counts is the answer to the snapshot. */
 bool routefeed_on_ack(struct routefeed *f, struct bytes body);
 /* ROUTE_WANT body: back to a number, or to a snapshot. False: malformed. */
 bool routefeed_on_want(struct routefeed *f, const struct routelog *l, struct bytes body);
