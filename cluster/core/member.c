@@ -212,7 +212,8 @@ void members_on_contact(struct members *m, const struct member_self *peer, uint6
         e = entry_add(m, &peer->id);
     if (!e || peer->epoch < e->pub.epoch)
         return;
-    bool differs = !net_addr_eq(&e->pub.addr, &peer->addr) || e->pub.epoch != peer->epoch;
+    bool differs = !net_addr_eq(&e->pub.addr, &peer->addr) || e->pub.epoch != peer->epoch ||
+                   e->pub.is_draining != peer->is_draining || strcmp(e->pub.name, peer->name) != 0;
     e->pub.epoch = peer->epoch;
     e->pub.incarnation = is_new ? 0 : e->pub.incarnation;
     e->pub.addr = peer->addr;
@@ -264,7 +265,7 @@ enum err members_forget(struct members *m, const struct node_id *id, uint64_t no
     m->now_ms = now_ms;
     if (!e)
         return ERR_NOTFOUND;
-    if (e->pub.state <= MEMBER_SUSPECT)
+    if (e == m->v || e->pub.state <= MEMBER_SUSPECT)
         return ERR_EXISTS;
     uint32_t at = m->forgotten_next++ % FORGOTTEN_MAX;
     record_of(e, &m->forgotten[at].record);

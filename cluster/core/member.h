@@ -88,7 +88,7 @@ void members_self_set(struct members *m, const struct net_addr *addr, bool is_dr
 /* We leave: gossips it; the caller goes on for a few gossip intervals. */
 void members_leave(struct members *m, uint64_t now_ms);
 /* An operator's `forget`: takes a dead or left member out, here and by gossip. ERR_NOTFOUND; ERR_EXISTS: it
- * is alive. */
+ * is alive, or this node itself. */
 MUST_USE enum err members_forget(struct members *m, const struct node_id *id, uint64_t now_ms);
 
 /* Everything that is known, for PUSH_PULL and its reply. Returns bytes written to *buf (grown as needed,

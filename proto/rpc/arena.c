@@ -111,8 +111,8 @@ void rpc_buf_fini(struct rpc_buf *b)
 void rpc_pack(struct rpc_buf *b, const ProtobufCMessage *m)
 {
     uint32_t size = (uint32_t)protobuf_c_message_get_packed_size(m);
-    if (b->n + size > b->cap) {
-        b->cap = (b->n + size) * 2;
+    if (!b->b || b->n + size > b->cap) { /* the size of a message of zeros is 0 */
+        b->cap = (b->n + size) * 2 + 16;
         b->b = mem_realloc(b->b, b->cap);
     }
     b->n += (uint32_t)protobuf_c_message_pack(m, b->b + b->n);
