@@ -53,7 +53,7 @@ struct shard {
     uint32_t *collected_ids;
     uint32_t collected_ids_cap;
     struct store_reader *reader; /* NULL without a store */
-    bool retained_is_damaged; /* and that was told */
+    bool retained_is_damaged;    /* and that was told */
     uint64_t tick_ms;            /* of the last tick */
     uint64_t patience_ms;        /* no keep alive ends before: the node itself stood still */
     uint64_t sweep_ms;           /* when the next look for expired retained messages is due */
