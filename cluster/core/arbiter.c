@@ -195,6 +195,11 @@ struct arbiter_verdict arbiter_hold(struct arbiter *a, struct bytes client_id, c
     return v;
 }
 
+bool arbiter_has(struct arbiter *a, struct bytes client_id)
+{
+    return find(a, client_id) != NULL;
+}
+
 void arbiter_unhold(struct arbiter *a, struct bytes client_id, const struct node_id *node, uint64_t stamp)
 {
     struct holding **slot = find(a, client_id);

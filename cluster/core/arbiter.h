@@ -36,6 +36,8 @@ struct arbiter_verdict arbiter_claim(struct arbiter *a, struct bytes client_id, 
 struct arbiter_verdict arbiter_hold(struct arbiter *a, struct bytes client_id, const struct node_id *node,
                                     uint64_t stamp);
 /* It holds it no longer; ignored when somebody else does, or with a higher stamp. */
+/* Is a holder of it known? */
+bool arbiter_has(struct arbiter *a, struct bytes client_id);
 void arbiter_unhold(struct arbiter *a, struct bytes client_id, const struct node_id *node, uint64_t stamp);
 /* Everything that `node` held is free (it died, was removed, or will announce anew). */
 void arbiter_drop_node(struct arbiter *a, const struct node_id *node);

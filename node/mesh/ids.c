@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-/* Client ids: a CONNECT of this node that waits for the arbiter and for the session, this node as an arbiter,
- * and the announcements that keep arbiters right when nodes come and go. */
+/* Client ids: a CONNECT of this node that waits for the arbiter and for the session, and this node as an
+ * arbiter. */
 
-enum { MOVING_MS = 3000, ANNOUNCE_MS = 50, ANNOUNCE_PAGE = 2000, HOLD_ITEMS_MAX = 512 };
+enum { MOVING_MS = 3000 };
 
 struct claim_wait {
     struct list link;
@@ -21,6 +21,7 @@ struct claim_wait {
     uint32_t round; /* of the membership when it was granted */
     bool clean_start;
     bool is_granted;
+    bool is_early; /* see is_early() */
     bool has_holder;
     struct node_id holder; /* who hands over */
     uint16_t client_id_n;
@@ -75,7 +76,7 @@ void ids_on_moving(struct mesh *m, uint64_t token)
 
 /* ---- as arbiter ----------------------------------------------------------------------------------- */
 
-static const struct node_id *arbiter_of(const struct mesh *m, struct bytes client_id)
+const struct node_id *ids_arbiter(const struct mesh *m, struct bytes client_id)
 {
     return &m->live[arbiter_pick(m->live, m->live_n, client_id)];
 }
@@ -108,7 +109,38 @@ static bool holder_answers(struct mesh *m, const struct arbiter_verdict *v)
            (node_id_eq(&v->holder, &m->conf.id) || peer_is_reachable(peer_find(m, &v->holder)));
 }
 
-static void on_claim(struct mesh *m, struct peer *p, const struct rpc_claim *c)
+/* When who arbitrates has changed, nobody can say of an id that has not been announced that it has no holder:
+ * not before all have announced all that they hold. A peer says so with a HOLD of nothing; older ones do not,
+ * and are not waited for longer than SETTLE_MS. */
+static bool is_early(struct mesh *m, struct bytes client_id)
+{
+    return (m->untold || m->own_walks) && m->now_ms < m->settle_ms && !arbiter_has(m->arbiter, client_id);
+}
+
+/* A claim of a peer that came early. */
+struct early_claim {
+    struct list link;
+    struct node_id from;
+    uint64_t stamp;
+    uint64_t token;
+    bool clean_start;
+    uint16_t client_id_n;
+    uint8_t client_id[];
+};
+
+static void early_add(struct mesh *m, const struct peer *p, const struct rpc_claim *c)
+{
+    struct early_claim *e = mem_alloc(sizeof *e + c->client_id.n);
+    *e = (struct early_claim){.from = p->id,
+                              .stamp = c->stamp,
+                              .token = c->token,
+                              .clean_start = c->clean_start,
+                              .client_id_n = (uint16_t)c->client_id.n};
+    bytes_put(e->client_id, c->client_id);
+    list_push(&m->early, &e->link);
+}
+
+static void decide(struct mesh *m, struct peer *p, const struct rpc_claim *c)
 {
     mesh_stamp_see(m, c->stamp);
     struct arbiter_verdict v = arbiter_claim(m->arbiter, c->client_id, &p->id, c->stamp);
@@ -126,7 +158,35 @@ static void on_claim(struct mesh *m, struct peer *p, const struct rpc_claim *c)
         release_send(m, c->client_id, &v, moves ? c->token : 0, c->clean_start);
 }
 
-static void hold_local(struct mesh *m, const struct node_id *node, struct bytes client_id, uint64_t stamp)
+static void on_claim(struct mesh *m, struct peer *p, const struct rpc_claim *c)
+{
+    if (is_early(m, c->client_id))
+        early_add(m, p, c);
+    else
+        decide(m, p, c);
+}
+
+/* Those that need not wait any longer. */
+static void early_step(struct mesh *m)
+{
+    list_each_safe(l, &m->early)
+    {
+        struct early_claim *e = container_of(l, struct early_claim, link);
+        struct rpc_claim c = {.client_id = bytes_of(e->client_id, e->client_id_n),
+                              .stamp = e->stamp,
+                              .token = e->token,
+                              .clean_start = e->clean_start};
+        struct peer *p = peer_find(m, &e->from);
+        if (peer_is_live(p) && is_early(m, c.client_id))
+            continue;
+        if (peer_is_live(p))
+            decide(m, p, &c);
+        list_del(&e->link);
+        free(e);
+    }
+}
+
+void ids_hold(struct mesh *m, const struct node_id *node, struct bytes client_id, uint64_t stamp)
 {
     mesh_stamp_see(m, stamp);
     struct arbiter_verdict v = arbiter_hold(m->arbiter, client_id, node, stamp);
@@ -159,8 +219,13 @@ static void on_granted(struct mesh *m, struct claim_wait *w, bool has_holder, co
     w->holder = *holder;
 }
 
-static void claim_here(struct mesh *m, struct claim_wait *w, struct bytes client_id, bool clean_start)
+static void claim_here(struct mesh *m, struct claim_wait *w)
 {
+    struct bytes client_id = bytes_of(w->client_id, w->client_id_n);
+    bool clean_start = w->clean_start;
+    w->is_early = is_early(m, client_id);
+    if (w->is_early)
+        return;
     struct arbiter_verdict v = arbiter_claim(m->arbiter, client_id, &m->conf.id, w->stamp);
     bool moves = holder_answers(m, &v);
     uint64_t token = w->token;
@@ -193,11 +258,11 @@ void ids_claim(struct mesh *m, uint32_t shard, uint64_t token, struct bytes clie
     bytes_put(w->client_id, client_id);
     list_push(&m->claims, &w->link);
     MESH_COUNT(m, CLAIMS);
-    const struct node_id *arbiter = arbiter_of(m, client_id);
+    const struct node_id *arbiter = ids_arbiter(m, client_id);
     LOG(m->conf.log, LOG_DEBUG, "cluster claim token=%llx arbiter=%s", (unsigned long long)token,
         node_id_eq(arbiter, &m->conf.id) ? "self" : "peer");
     if (node_id_eq(arbiter, &m->conf.id)) {
-        claim_here(m, w, client_id, clean_start);
+        claim_here(m, w);
         return;
     }
     struct peer *p = peer_find(m, arbiter);
@@ -211,180 +276,17 @@ void ids_on_order(struct mesh *m, struct claim_order *o)
     free(o);
 }
 
-/* ---- announcements -------------------------------------------------------------------------------- */
-
-struct hold_item {
-    uint32_t at; /* in text */
-    uint16_t n;
-    bool is_held;
-    uint64_t stamp;
-};
-struct hold_batch {
-    uint32_t n;
-    uint32_t text_n;
-    uint32_t text_cap;
-    uint8_t *text;
-    struct hold_item v[HOLD_ITEMS_MAX];
-};
-
-static void batch_put(struct mesh *m, const struct hold_batch *b, bool is_held)
-{
-    struct rpc_hold_item items[HOLD_ITEMS_MAX];
-    struct rpc_hold h = {.items = items};
-    for (uint32_t i = 0; i < b->n; i++) {
-        if (b->v[i].is_held == is_held)
-            items[h.n++] = (struct rpc_hold_item){.client_id = bytes_of(b->text + b->v[i].at, b->v[i].n),
-                                                  .stamp = b->v[i].stamp};
-    }
-    rpc_buf_reset(&m->scratch);
-    if (h.n)
-        rpc_hold_put(&m->scratch, &h);
-}
-
-void ids_send(struct mesh *m, struct peer *p)
-{
-    struct hold_batch *b = p->holds;
-    if (!b || !b->n)
-        return;
-    batch_put(m, b, true);
-    if (rpc_buf_bytes(&m->scratch).n)
-        peer_send(m, p, RPC_HOLD, rpc_buf_bytes(&m->scratch));
-    batch_put(m, b, false);
-    if (rpc_buf_bytes(&m->scratch).n)
-        peer_send(m, p, RPC_UNHOLD, rpc_buf_bytes(&m->scratch));
-    b->n = b->text_n = 0;
-}
-
-static void batch_add(struct mesh *m, struct peer *p, struct bytes client_id, uint64_t stamp, bool is_held)
-{
-    if (!p->holds)
-        p->holds = mem_zalloc(sizeof *p->holds);
-    struct hold_batch *b = p->holds;
-    if (b->n == HOLD_ITEMS_MAX)
-        ids_send(m, p);
-    if (b->text_n + client_id.n > b->text_cap) {
-        b->text_cap = (b->text_n + client_id.n) * 2;
-        b->text = mem_realloc(b->text, b->text_cap);
-    }
-    bytes_put(b->text + b->text_n, client_id);
-    b->v[b->n++] = (struct hold_item){b->text_n, (uint16_t)client_id.n, is_held, stamp};
-    b->text_n += client_id.n;
-}
-
-void holds_free(struct peer *p)
-{
-    if (p->holds)
-        free(p->holds->text);
-    free(p->holds);
-    p->holds = NULL;
-}
-
-static void tell(struct mesh *m, struct bytes client_id, uint64_t stamp, bool is_held)
-{
-    const struct node_id *arbiter = arbiter_of(m, client_id);
-    if (node_id_eq(arbiter, &m->conf.id)) {
-        if (is_held)
-            hold_local(m, &m->conf.id, client_id, stamp);
-        else
-            arbiter_unhold(m->arbiter, client_id, &m->conf.id, stamp);
-        return;
-    }
-    struct peer *p = peer_find(m, arbiter);
-    if (peer_is_live(p))
-        batch_add(m, p, client_id, stamp, is_held);
-}
-
-void ids_on_held(struct mesh *m, struct held *h, bool is_held)
-{
-    mesh_stamp_see(m, h->stamp);
-    tell(m, bytes_of(h->client_id, h->client_id_n), h->stamp, is_held);
-    free(h);
-}
-
-/* One page of a shard's sessions on its way to the cluster thread and, if there are more, back for the next.
- */
-struct announce {
-    struct claim_walk walk;
-    uint32_t round;
-    uint32_t shard;
-    uint32_t n;
-    uint32_t text_n, text_cap;
-    uint8_t *text; /* be16 length, id, be64 stamp */
-};
-
-static void announce_one(void *ctx, struct bytes client_id, uint64_t stamp)
-{
-    struct announce *a = ctx;
-    uint32_t need = a->text_n + 2 + client_id.n + 8;
-    if (need > a->text_cap) {
-        a->text_cap = need * 2;
-        a->text = mem_realloc(a->text, a->text_cap);
-    }
-    uint8_t *p = be16_put(a->text + a->text_n, (uint16_t)client_id.n);
-    be64_put(bytes_put(p, client_id), stamp);
-    a->text_n = need;
-}
-
-static void announce_free(void *arg)
-{
-    struct announce *a = arg;
-    free(a->text);
-    free(a);
-}
-
-static void announce_take(struct mesh *m, void *arg);
-
-/* On the shard. */
-static void announce_page(struct shard *sh, void *arg)
-{
-    struct announce *a = arg;
-    a->text_n = 0;
-    claim_each(sh, &a->walk, ANNOUNCE_PAGE, announce_one, a);
-    shard_mesh_call(sh, announce_take, announce_free, a);
-}
-
-static void announce_take(struct mesh *m, void *arg)
-{
-    struct announce *a = arg;
-    struct cursor c = cursor_of(bytes_of(a->text, a->text_n));
-    struct bytes id;
-    uint64_t stamp;
-    while (cursor_lenbytes(&c, &id) && cursor_u64(&c, &stamp))
-        tell(m, id, stamp, true);
-    if (!a->walk.is_over && a->round == m->announce_round) {
-        mesh_call(m, a->shard, announce_page, announce_free, a);
-        return;
-    }
-    announce_free(a);
-}
-
-void ids_on_membership(struct mesh *m)
-{
-    m->members_round++;
-    m->announce_ms = m->now_ms + ANNOUNCE_MS;
-}
+/* ---- changes ---------------------------------------------------------------------------------------- */
 
 void ids_on_reset(struct mesh *m, struct peer *p)
 {
     arbiter_drop_node(m->arbiter, &p->id); /* it announces what it holds */
-    ids_on_membership(m);
+    ids_unsettle(m, 1ull << p->number);
     list_each(l, &m->claims) /* what it was asked it may not have heard */
     {
         const struct claim_wait *w = container_of(l, struct claim_wait, link);
-        if (!w->is_granted && node_id_eq(arbiter_of(m, bytes_of(w->client_id, w->client_id_n)), &p->id))
+        if (!w->is_granted && node_id_eq(ids_arbiter(m, bytes_of(w->client_id, w->client_id_n)), &p->id))
             claim_there(m, p, w);
-    }
-}
-
-static void announce_all(struct mesh *m)
-{
-    m->announce_ms = 0;
-    m->announce_round++;
-    for (uint32_t i = 0; i < m->shards_n && m->live_n > 1; i++) {
-        struct announce *a = mem_zalloc(sizeof *a);
-        a->shard = i;
-        a->round = m->announce_round;
-        mesh_call(m, i, announce_page, announce_free, a);
     }
 }
 
@@ -406,9 +308,11 @@ static bool on_holds(struct mesh *m, struct peer *p, struct bytes body, bool is_
     struct rpc_hold h;
     if (!rpc_hold_read(&h, body, m->arena))
         return false;
+    if (is_held && h.n == 0)
+        m->untold &= ~(1ull << p->number);
     for (uint32_t i = 0; i < h.n; i++) {
         if (is_held)
-            hold_local(m, &p->id, h.items[i].client_id, h.items[i].stamp);
+            ids_hold(m, &p->id, h.items[i].client_id, h.items[i].stamp);
         else
             arbiter_unhold(m->arbiter, h.items[i].client_id, &p->id, h.items[i].stamp);
     }
@@ -442,6 +346,7 @@ bool ids_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes body
 void ids_on_dead(struct mesh *m, struct peer *p)
 {
     arbiter_drop_node(m->arbiter, &p->id);
+    m->untold &= ~(1ull << p->number);
     list_each_safe(l, &m->claims)
     {
         struct claim_wait *w = container_of(l, struct claim_wait, link);
@@ -455,13 +360,18 @@ void ids_step(struct mesh *m)
     list_each_safe(l, &m->claims)
     {
         struct claim_wait *w = container_of(l, struct claim_wait, link);
+        if (w->is_early) {
+            claim_here(m, w); /* it may be over then */
+            continue;
+        }
         if (m->now_ms < w->until_ms)
             continue;
         MESH_COUNT(m, CLAIM_TIMEOUTS);
         wait_end(m, w);
     }
+    early_step(m);
     if (m->announce_ms && m->now_ms >= m->announce_ms)
-        announce_all(m);
+        ids_announce(m);
 }
 
 void ids_fini(struct mesh *m)
@@ -469,4 +379,6 @@ void ids_fini(struct mesh *m)
     struct list *l;
     while ((l = list_pop(&m->claims)))
         free(container_of(l, struct claim_wait, link));
+    while ((l = list_pop(&m->early)))
+        free(container_of(l, struct early_claim, link));
 }

@@ -62,6 +62,7 @@ struct mesh *mesh_new(const struct mesh_conf *conf, uint64_t mono_ms, uint64_t w
     list_init(&m->dirty);
     list_init(&m->barriers);
     list_init(&m->claims);
+    list_init(&m->early);
     list_init(&m->rxframes);
     list_init(&m->parcels);
     list_init(&m->marks);

@@ -119,6 +119,10 @@ struct mesh {
     uint64_t announce_ms; /* when all ids are announced again; 0: not */
     uint32_t announce_round;
     uint32_t members_round; /* grows when who arbitrates may have changed */
+    uint64_t untold;        /* peers that have not announced all since; a bit each */
+    uint32_t own_walks;     /* shards of this node likewise */
+    uint64_t settle_ms;     /* claims of ids that nobody has announced wait for them until then */
+    struct list early;      /* such claims of peers */
     struct list parcels;
     struct list marks;
     uint64_t mark_next;
@@ -237,20 +241,28 @@ uint64_t drain_left(const struct mesh *m); /* connections and sessions that are 
 
 /* ---- ids.c ------------------------------------------------------------------------------------- */
 void ids_on_order(struct mesh *m, struct claim_order *o);
-void ids_on_held(struct mesh *m, struct held *h, bool is_held);
 bool ids_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes body);
-void ids_on_membership(struct mesh *m); /* who arbitrates what has changed */
 void ids_on_reset(struct mesh *m, struct peer *p);
 uint64_t ids_stamp(struct mesh *m, uint64_t token); /* of a claim that waits; 0: there is none */
 void ids_on_ready(struct mesh *m, uint64_t token);  /* its session is here, or there is none */
 void ids_on_moving(struct mesh *m, uint64_t token); /* its session has begun to come */
 /* Claims an id for a CONNECT that waits on a shard, or (token 0 there) to adopt its session. */
 void ids_claim(struct mesh *m, uint32_t shard, uint64_t token, struct bytes client_id, bool clean_start);
-void holds_free(struct peer *p);
 void ids_on_dead(struct mesh *m, struct peer *p);
 void ids_step(struct mesh *m);
-void ids_send(struct mesh *m, struct peer *p); /* announcements that wait */
 void ids_fini(struct mesh *m);
+const struct node_id *ids_arbiter(const struct mesh *m, struct bytes client_id);
+/* As the arbiter: the node says that it holds the id. */
+void ids_hold(struct mesh *m, const struct node_id *node, struct bytes client_id, uint64_t stamp);
+
+/* ---- holds.c -------------------------------------------------------------------------------------- */
+void ids_on_held(struct mesh *m, struct held *h, bool is_held);
+void ids_on_membership(struct mesh *m); /* who arbitrates what has changed */
+/* The peers with these bits will announce what they hold, and so will this node. */
+void ids_unsettle(struct mesh *m, uint64_t peers);
+void ids_announce(struct mesh *m);
+void ids_send(struct mesh *m, struct peer *p); /* announcements that wait */
+void holds_free(struct peer *p);
 
 /* ---- retained.c ----------------------------------------------------------------------------------- */
 struct retained_change;
