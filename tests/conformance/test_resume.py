@@ -314,6 +314,7 @@ class Killed(Case):
         short = self.session(expiry=1, on=own)
         short.disconnect()
         kept.disconnect()
+        self.client().expect_nothing(ms=300)    # nothing tells a client when the end of its session is stored
         own.stop(hard=True)
         self.client().expect_nothing(ms=1500)
         own.start()
