@@ -256,6 +256,15 @@ static void relays_that_hear_say_that_our_ears_are_good(void **state)
     expect_state(s, 2, MEMBER_SUSPECT); /* three NACKs came: it is not us */
     assert_int_equal(members_health(s->m), 0);
     swim_free(s);
+
+    s = swim_new(5); /* three can be asked, and one of them says nothing */
+    s->answers[2] = false;
+    run_until_pinged(s, 2);
+    s->answers[3] = false;
+    swim_run(s, s->conf.probe_interval_ms);
+    expect_state(s, 2, MEMBER_SUSPECT);
+    assert_int_equal(members_health(s->m), 1);
+    swim_free(s);
 }
 
 static void who_hears_nobody_grows_patient(void **state)
