@@ -28,11 +28,12 @@ SCRIPTS = {
     "races": ("tsan", [], "the same clients against a broker built with ThreadSanitizer"),
     "e2e": ("release", [], "whole brokers: clients, command line, crashes, disks, TLS"),
     "browser": ("release", [], "the dashboard in a browser"),
+    "mutants": ("asan", [], "deliberate bugs that the simulator has to find"),
     "deploy": ("release", [], "the image, three containers, the manifests for Kubernetes, pods that move"),
     "lint": ("asan", [], "clang-tidy"),
 }
 # Directory of a part's `run` where it is not the part's name.
-SCRIPT_PATH = {"races": "conformance/run", "lint": "tidy/lint"}
+SCRIPT_PATH = {"races": "conformance/run", "lint": "tidy/lint", "mutants": "sim/mutants/run"}
 # C tests that have threads run under ThreadSanitizer as well.
 TSAN_KINDS = ("unit", "io")
 KINDS = {"unit": "C modules", "fuzz": "the kept inputs of all fuzz targets", "sim": "simulated nodes from seeds",

@@ -16,6 +16,7 @@ struct options {
     uint64_t nodes;
     bool calm; /* no faults of the cluster */
     bool sticky;
+    bool first;
     bool trace;
 };
 
@@ -43,6 +44,9 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case 's':
         o->sticky = true;
+        return 0;
+    case '1':
+        o->first = true;
         return 0;
     case 't':
         o->trace = true;
@@ -100,6 +104,7 @@ int main(int argc, char **argv)
         {"nodes", 'N', "N", 0, "nodes of the cluster, 1 to 5 (1)", 0},
         {"calm", 'c', NULL, 0, "no crashes and no faults of the network", 0},
         {"sticky", 's', NULL, 0, "every client stays with one node", 0},
+        {"first", '1', NULL, 0, "end with the first seed that fails", 0},
         {"trace", 't', NULL, 0, "print everything that happens", 0},
         {0},
     };
@@ -108,10 +113,14 @@ int main(int argc, char **argv)
         NULL,    NULL,      NULL};
     struct options o = {.from = 1, .seeds = 100, .steps = 1500, .nodes = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    uint64_t failed = 0, acked = 0;
-    for (uint64_t i = 0; i < o.seeds; i++)
-        failed += !run_seed(&o, o.from + i, &acked);
+    uint64_t failed = 0, passed = 0, acked = 0;
+    for (uint64_t i = 0; i < o.seeds && !(o.first && failed); i++) {
+        if (run_seed(&o, o.from + i, &acked))
+            passed++;
+        else
+            failed++;
+    }
     printf("%llu messages acknowledged\n", (unsigned long long)acked);
-    printf("%llu passed, %llu failed\n", (unsigned long long)(o.seeds - failed), (unsigned long long)failed);
+    printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
     return failed ? 1 : 0;
 }
