@@ -13,6 +13,30 @@
 /* Less than this in 20 ms is a timer, not work. */
 #define TRAILING_IDLE_NS 100000u
 
+enum { OTHERS_MAX = 64 };
+static pid_t others[OTHERS_MAX];
+static unsigned others_n;
+
+void broker_others_set(const char *pids)
+{
+    for (const char *at = pids; *at && others_n < OTHERS_MAX; at += *at == ',') {
+        char *end;
+        others[others_n++] = (pid_t)strtol(at, &end, 10);
+        if (end == at || (*end && *end != ','))
+            die("--pids must be numbers with commas between, not '%s'", pids);
+        at = end;
+    }
+}
+
+static uint64_t broker_cpu_ns(pid_t pid)
+{
+    clockid_t id;
+    struct timespec ts;
+    if (clock_getcpuclockid(pid, &id) || clock_gettime(id, &ts))
+        die("no CPU clock for pid %d: has the broker gone?", (int)pid);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static void broker_stat_get(pid_t pid, struct broker_usage *u)
 {
     char path[64];
@@ -56,13 +80,11 @@ void broker_usage_get(pid_t pid, struct broker_usage *u)
 {
     memset(u, 0, sizeof(*u));
     if (pid) {
-        clockid_t id;
-        struct timespec ts;
-        if (clock_getcpuclockid(pid, &id) || clock_gettime(id, &ts))
-            die("no CPU clock for pid %d: has the broker gone?", (int)pid);
         broker_stat_get(pid, u);
         u->switches = broker_switches_get(pid);
-        u->cpu_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+        u->cpu_ns = broker_cpu_ns(pid);
+        for (unsigned i = 0; i < others_n; i++)
+            u->cpu_ns += broker_cpu_ns(others[i]);
     }
     u->self_ns = clock_self_cpu_ns();
     u->wall_ns = clock_now_ns();

@@ -36,6 +36,10 @@ void broker_usage_get(pid_t pid, struct broker_usage *u);
  */
 void broker_usage_add_trailing(pid_t pid, struct broker_usage *u);
 
+/* CPU of these processes, numbers with commas between, counts in broker_usage_get() too, when that has a pid.
+ */
+void broker_others_set(const char *pids);
+
 /* Sums from /proc/PID/smaps_rollup; zeros with pid 0. */
 void broker_memory_get(pid_t pid, struct broker_memory *m);
 

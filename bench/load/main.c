@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     main_raise_files();
     prctl(PR_SET_TIMERSLACK, 1ul, 0, 0, 0); /* paced sends are due to the microsecond */
     net_init(&b->net, b->opts.host, (uint16_t)b->opts.port, 200);
+    broker_others_set(b->opts.pids ? b->opts.pids : "");
     s->run(b);
     report_print(b);
     net_fini(&b->net);

@@ -36,7 +36,9 @@ struct opts_row {
 static const struct opts_row opts_table[] = {
     STRING("host", host, "IPv4 address of the broker (127.0.0.1)"),
     NUMBER("port", port, 1883, 1, 65535, "its port"),
+    NUMBER("sub-port", sub_port, 0, 0, 65535, "pairs, paced, fanout: port for subscribers, of another node"),
     NUMBER("pid", pid, 0, 0, INT32_MAX, "its process: CPU and memory are read from /proc"),
+    STRING("pids", pids, "further processes, with commas between: their CPU counts too"),
     NUMBER("mqtt", version, 4, 4, 5, "protocol level: 4 is MQTT 3.1.1, 5 is 5.0 (also -V)"),
     NUMBER("qos", qos, -1, 0, 2, "QoS of publishes (0; retained, queue: 1)"),
     NUMBER("sub-qos", sub_qos, -1, 0, 2, "QoS of subscriptions (like --qos; retained: 0)"),

@@ -10,7 +10,9 @@ struct opts {
     const char *host;
     const char *label; /* copied into the report */
     int64_t port;
-    int64_t pid; /* of the broker; 0: no CPU and memory figures */
+    int64_t sub_port; /* 0: as port */
+    int64_t pid;      /* of the broker; 0: no CPU and memory figures */
+    const char *pids; /* NULL: none beside it */
     int64_t version;
     int64_t qos, sub_qos; /* -1: the scenario's default */
     int64_t pubs, subs;   /* connections of each kind */

@@ -4,6 +4,7 @@
 #include "bench/load/clock.h"
 #include "bench/load/die.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,7 +248,12 @@ static struct client **traffic_list_subscribers(struct traffic *t)
 void traffic_open_subscribers(struct traffic *t, int clean)
 {
     struct client **all = traffic_list_subscribers(t);
+    struct net *n = &t->bench->net;
+    uint16_t port = n->addr.sin_port;
+    if (t->bench->opts.sub_port)
+        n->addr.sin_port = htons((uint16_t)t->bench->opts.sub_port);
     clients_open(t->bench, all, t->subscriber_count, &subscriber_ops, "sub", clean);
+    n->addr.sin_port = port;
     free(all);
 }
 
