@@ -357,6 +357,7 @@ void net_look_whole(struct world *w)
     uint64_t timeouts = timeouts_count(w);
     if (timeouts > w->timeouts) {
         w->breaches++;
+        w->is_whole = false; /* until all is confirmed */
         world_trace(w, "a claim or a subscription was not confirmed in time");
     }
     w->timeouts = timeouts;
