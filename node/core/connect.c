@@ -151,6 +151,11 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     }
     if (s && session_is_leaving(s))
         parcel_stay(s);
+    if (s && session_is_over(s)) {
+        c->out_held = s->is_recorded;
+        session_end(s);
+        s = NULL;
+    }
     if (s && k->clean_start) {
         COUNT(sh, SESSION_DISCARDED);
         c->out_held = s->is_recorded;

@@ -220,6 +220,11 @@ static uint64_t session_end_ms(const struct session *s)
     return s->since_ms + (uint64_t)s->expiry_s * 1000;
 }
 
+bool session_is_over(const struct session *s)
+{
+    return !s->conn && !session_is_leaving(s) && s->shard->wall_ms >= session_end_ms(s);
+}
+
 void session_timer_start(struct session *s)
 {
     struct shard *sh = s->shard;

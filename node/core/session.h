@@ -95,6 +95,8 @@ void session_detach(struct session *s);
 /* The timer fired: a will whose delay is over, or the session's end. */
 void session_on_timer(struct session *s);
 /* Starts the timer that fits the session's state. */
+/* Its expiry has passed, though its timer has not been looked at since [MQTT-3.1.2-23]. */
+bool session_is_over(const struct session *s);
 void session_timer_start(struct session *s);
 
 #endif
