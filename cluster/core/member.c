@@ -228,8 +228,11 @@ void members_on_contact(struct members *m, const struct member_self *peer, uint6
 void members_set_reachable(struct members *m, const struct node_id *id, bool is_reachable)
 {
     struct entry *e = entry_find(m, id);
-    if (e)
-        e->is_reachable = is_reachable;
+    if (!e)
+        return;
+    if (e->is_reachable && !is_reachable)
+        m->urgent = *id;
+    e->is_reachable = is_reachable;
 }
 
 void members_self_set(struct members *m, const struct net_addr *addr, bool is_draining, uint64_t now_ms)

@@ -81,7 +81,8 @@ bool members_datagram_take(struct members *m, struct member_datagram *out);
 
 /* A link is up: its peer is alive, with these attributes. */
 void members_on_contact(struct members *m, const struct member_self *peer, uint64_t now_ms);
-/* Is there a live link to id? Set by the mesh; a probe that fails by UDP asks it before suspecting. */
+/* Is there a live link to id? Set by the mesh; a probe that fails by UDP asks it before suspecting. One whose
+ * link is lost is probed at once. */
 void members_set_reachable(struct members *m, const struct node_id *id, bool is_reachable);
 /* Our own attributes changed (address, draining): tells the others. */
 void members_self_set(struct members *m, const struct net_addr *addr, bool is_draining, uint64_t now_ms);

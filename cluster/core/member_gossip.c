@@ -31,9 +31,10 @@ static bool fill(struct filling *f, const struct gossip_record *r)
     return true;
 }
 
-static void fill_entry(struct filling *f, struct entry *e)
+static void fill_entry(struct members *m, struct filling *f, struct entry *e)
 {
     struct gossip_record r;
+    e->filling = m->filling;
     record_of(e, &r);
     if (fill(f, &r))
         e->gossip_left--;
@@ -42,13 +43,14 @@ static void fill_entry(struct filling *f, struct entry *e)
 static void fill_rumours(struct members *m, struct filling *f, const struct entry *first)
 {
     uint32_t limit = gossip_limit(m);
+    m->filling++;
     for (uint32_t left = limit; left; left--) {
         for (uint32_t i = 0; i < m->n; i++) {
             struct entry *e = &m->v[i];
             if (e->gossip_left > limit)
                 e->gossip_left = limit;
-            if (e->gossip_left == left && e != first)
-                fill_entry(f, e);
+            if (e->gossip_left == left && e != first && e->filling != m->filling)
+                fill_entry(m, f, e);
         }
     }
     for (uint32_t i = 0; i < FORGOTTEN_MAX; i++)

@@ -25,6 +25,7 @@ struct entry {
     struct member pub;
     bool is_reachable;
     uint32_t gossip_left; /* how often its record is still to be sent */
+    uint32_t filling;     /* the datagram that had it last */
     uint64_t knock_ms;
     struct suspicion suspicion;
 };
@@ -64,12 +65,14 @@ struct members {
     struct entry *v;             /* 0 is self */
     uint32_t order[MEMBERS_MAX]; /* of probing */
     uint32_t order_at, order_n;
+    struct node_id urgent; /* to be probed next; zero: nobody */
     uint32_t seq;
     uint32_t health;
     struct probe probe;
     struct relay relays[RELAYS_MAX];
     uint32_t relay_next;
     uint64_t gossip_ms;
+    uint32_t filling; /* number of the datagram that is being filled */
     struct {
         struct gossip_record record;
         uint32_t left;

@@ -19,8 +19,10 @@ void record_of(const struct entry *e, struct gossip_record *r)
                                 .address = p->addr,
                                 .name = bytes_str(p->name),
                                 .is_draining = p->is_draining};
+    /* One accuser at a time, another one each time that it is told: the others count them (Lifeguard IV-B).
+     */
     if (p->state == MEMBER_SUSPECT && e->suspicion.n)
-        r->source = e->suspicion.by[0];
+        r->source = e->suspicion.by[e->gossip_left % e->suspicion.n];
 }
 
 void self_bump(struct members *m, uint32_t above)

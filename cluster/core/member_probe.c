@@ -37,6 +37,10 @@ static void order_shuffle(struct members *m)
 
 static struct entry *next_target(struct members *m)
 {
+    struct entry *urgent = node_id_is_zero(&m->urgent) ? NULL : entry_find(m, &m->urgent);
+    m->urgent = (struct node_id){0};
+    if (urgent && urgent->pub.state <= MEMBER_SUSPECT)
+        return urgent;
     for (unsigned round = 0; round < 2; round++) {
         while (m->order_at < m->order_n) {
             struct entry *e = &m->v[m->order[m->order_at++]];
@@ -131,9 +135,10 @@ void probe_tick(struct members *m)
         if (target && !target->is_reachable)
             probe_indirectly(m, target);
     }
-    if (p->is_on && m->now_ms >= p->end_ms)
+    bool is_urgent = !node_id_is_zero(&m->urgent);
+    if (p->is_on && (m->now_ms >= p->end_ms || (is_urgent && p->is_acked)))
         probe_end(m);
-    if (!p->is_on && m->now_ms >= p->end_ms)
+    if (!p->is_on && (m->now_ms >= p->end_ms || is_urgent))
         probe_start(m);
 }
 

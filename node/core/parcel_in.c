@@ -149,8 +149,11 @@ static void subs_take(struct session *s, const struct rpc_parcel *in)
         if (!record_sub_read(&r, in->subs[i]))
             continue;
         struct topic_filter f = {.group = r.group, .filter = r.filter};
-        if (!session_sub_of(s, &f)) {
-            struct subscription *sub = session_sub_add(s, &f);
+        struct subscription *sub = session_sub_of(s, &f);
+        if (sub && r.qos > sub->qos)
+            sub->qos = r.qos; /* of two sessions that are merged: what either was promised */
+        if (!sub) {
+            sub = session_sub_add(s, &f);
             sub->id = r.id;
             sub->qos = r.qos;
             sub->retain_handling = r.retain_handling;

@@ -121,6 +121,8 @@ static inline void swim_pull(struct swim *s)
         struct sent out = {g.kind, g.seq, be16_get(d.to.ip + 14), number_of(&g.target), g.n, s->now_ms};
         for (uint32_t i = 0; i < g.n; i++) {
             uint32_t about = number_of(&g.records[i].id);
+            for (uint32_t k = 0; k < i; k++) /* each once in a datagram */
+                assert_false(node_id_eq(&g.records[k].id, &g.records[i].id));
             s->told[about]++;
             s->last[about] = g.records[i];
         }
