@@ -21,12 +21,6 @@ static void resolve(struct mesh *m, struct fchunk *c, uint32_t index, enum reaso
     mesh_mail(m, c->shard, &(struct mail){.kind = MAIL_RESOLVED, .pending = p, .u.code = (uint64_t)code});
 }
 
-static void resolve_all(struct mesh *m, struct fchunk *c, enum reason code)
-{
-    for (uint32_t i = 0; i < c->count && c->waits; i++)
-        resolve(m, c, i, code);
-}
-
 static void waits_push(struct peer *p, struct fchunk *c)
 {
     c->next = NULL;
@@ -220,7 +214,10 @@ void forward_step(struct mesh *m, struct peer *p)
         if (!c->waits)
             continue;
         m->counters[MC_FORWARD_TIMEOUTS] += c->waits;
-        resolve_all(m, c, RC_IMPLEMENTATION_SPECIFIC);
+        for (uint32_t i = 0; i < c->count && c->waits; i++) {
+            if (!redispatch(m, c, i)) /* with QoS 1 another member may have it instead */
+                resolve(m, c, i, RC_IMPLEMENTATION_SPECIFIC);
+        }
     }
     waits_trim(p);
 }
