@@ -66,6 +66,11 @@ void figures_put(struct call *c, const char *prefix);
 /* For commands: status 1 and a line. */
 void call_fail(struct call *c, const char *line);
 
+/* For commands: what the cluster thread knows of the others, the members by name; info->peers is the caller's
+ * to free. False, said: there is nobody to ask. */
+struct mesh_info;
+bool cluster_info(struct call *c, struct mesh_info *info);
+
 enum command_effect { COMMAND_LOOKS, COMMAND_CHANGES /* logged */ };
 
 struct command {

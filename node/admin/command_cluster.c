@@ -35,8 +35,7 @@ static int peer_cmp(const void *a, const void *b)
     return by_name ? by_name : node_id_cmp(&m->id, &n->id);
 }
 
-/* With the peers that are members, by name; they are the caller's to free. */
-static bool info_ask(struct call *c, struct mesh_info *out)
+bool cluster_info(struct call *c, struct mesh_info *out)
 {
     uint32_t n = 0;
     *out = (struct mesh_info){0};
@@ -74,7 +73,7 @@ static void status_put(struct call *c, enum format format)
                                .wall_ms = admin_wall_ms()};
     if (!conf->cluster) {
         report_put(c, format, &r);
-    } else if (info_ask(c, &info)) {
+    } else if (cluster_info(c, &info)) {
         r.info = &info;
         report_put(c, format, &r);
         free(info.peers);
@@ -109,7 +108,7 @@ static bool is_linked(struct call *c, const struct net_addr *addr)
 {
     struct mesh_info info;
     bool found = false;
-    if (!info_ask(c, &info))
+    if (!cluster_info(c, &info))
         return false;
     for (uint32_t i = 0; i < info.peers_n; i++)
         found |= info.peers[i].is_linked && net_addr_eq(&info.peers[i].member.addr, addr);
@@ -194,7 +193,7 @@ static void forget(struct call *c)
 {
     struct forgetting f = {.e = ERR_NOTFOUND};
     struct mesh_info info;
-    if (!info_ask(c, &info))
+    if (!cluster_info(c, &info))
         return;
     bool is_self = strcmp(info.self.name, c->args[0]) == 0;
     uint32_t found = members_named(&info, c->args[0], &f.id);
@@ -233,7 +232,7 @@ static bool drain_wait(struct call *c)
 {
     struct mesh_info info;
     uint64_t now = admin_mono_ms();
-    if (!info_ask(c, &info))
+    if (!cluster_info(c, &info))
         return false;
     bool is_hopeless = !has_target(&info);
     unsigned long long left = info.drain_left;

@@ -2,6 +2,10 @@
 #include "node/admin/act.h"
 #include "node/admin/ask.h"
 #include "node/admin/command.h"
+#include "node/core/peers.h"
+#include "node/mesh/mesh.h"
+
+#include <stdlib.h>
 
 /* ---- lines ---------------------------------------------------------------------------------------- */
 
@@ -16,10 +20,29 @@ static void put_filter(struct text *out, const struct inspect_sub *s)
     text_escaped(out, inspect_sub_filter(s), ">");
 }
 
-static void put_topic(struct call *c, const struct inspect_sub *s)
+/* A name for a number that a peer has in this node; its id when it is not known by name. */
+static void put_peer(struct call *c, const struct mesh_info *info, uint32_t peer)
+{
+    const struct node_id *id = &node_peers(c->env->conf.node)->ids[peer];
+    char text[NODE_ID_TEXT_N];
+    for (uint32_t i = 0; i < info->peers_n; i++) {
+        if (node_id_eq(&info->peers[i].member.id, id)) {
+            text_add(&c->out, info->peers[i].member.name);
+            return;
+        }
+    }
+    text_add(&c->out, node_id_text(text, id));
+}
+
+static void put_topic(struct call *c, const struct inspect_sub *s, const struct mesh_info *info)
 {
     put_filter(&c->out, s);
-    text_printf(&c->out, " -> %s\n", node_conf(c->env->conf.node)->name);
+    text_add(&c->out, " -> ");
+    if (s->peer == INSPECT_HERE)
+        text_add(&c->out, node_conf(c->env->conf.node)->name);
+    else
+        put_peer(c, info, s->peer);
+    text_add(&c->out, "\n");
 }
 
 static void put_sub(struct call *c, const struct inspect_sub *s)
@@ -72,11 +95,27 @@ static void topics_call(struct shard *sh, void *arg)
     x->result = inspect_topics(sh, &x->l->place, &x->l->buf);
 }
 
+/* The route table is the node's: any worker can read it. */
+static void topics_put(struct call *c, struct piece *x, void (*fn)(struct shard *sh, void *arg))
+{
+    const struct inspect_sub *s;
+    struct mesh_info info = {0};
+    size_t at = 0;
+    x->l = &c->listing;
+    x->l->buf.n = 0;
+    shard_ask(c->env->conf.io, 0, fn, x);
+    if (c->env->conf.cluster && !cluster_info(c, &info))
+        return;
+    while ((s = inspect_next(&x->l->buf, &at)))
+        put_topic(c, s, &info);
+    free(info.peers);
+}
+
 static bool topics_produce(struct call *c)
 {
     struct piece x = {0};
-    piece_ask(c, &x, c->listing.shard, topics_call, put_topic);
-    return shards_go_on(c, &x);
+    topics_put(c, &x, topics_call);
+    return x.result == INSPECT_MORE;
 }
 
 static void topics_list(struct call *c)
@@ -93,7 +132,7 @@ static void topic_call(struct shard *sh, void *arg)
 static void topics_show(struct call *c)
 {
     struct piece x = {.word = bytes_str(c->args[0])};
-    piece_ask(c, &x, 0, topic_call, put_topic);
+    topics_put(c, &x, topic_call);
     if (x.result == INSPECT_NONE)
         call_fail(c, "Not Found.");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/inspect.h"
 
+#include "node/core/routes_i.h"
 #include "node/core/shard_i.h"
 #include "proto/base/mem.h"
 
@@ -197,23 +198,35 @@ enum inspect inspect_session_subs(struct shard *sh, struct bytes client_id, uint
     return INSPECT_END;
 }
 
+/* One record for each node that has subscribers; answers how many. */
+static uint32_t put_destinations(struct shard *sh, struct inspect_buf *out, const struct route *r)
+{
+    const struct peers *peers = &sh->node->peers;
+    uint32_t n = 0;
+    if (__atomic_load_n(&r->shards, __ATOMIC_RELAXED)) {
+        put_route(out, r, bytes_of(NULL, 0))->peer = INSPECT_HERE;
+        n++;
+    }
+    uint64_t live = peers_of_slots(peers, __atomic_load_n(&r->peers, __ATOMIC_RELAXED));
+    for (; live; live &= live - 1, n++)
+        put_route(out, r, bytes_of(NULL, 0))->peer = (uint8_t)__builtin_ctzll(live);
+    return n;
+}
+
 enum inspect inspect_topics(struct shard *sh, uint32_t *place, struct inspect_buf *out)
 {
+    struct routes *t = sh->node->routes;
     uint32_t items = 0, steps = 0;
-    uint64_t before = (1ull << sh->number) - 1;
-    for (; *place < sh->subs.lists_cap; ++*place) {
-        const struct sublist *l = subs_list(&sh->subs, *place);
+    routes_lock(t);
+    for (; *place < routes_id_max(t); ++*place) {
+        const struct route *r = t->by_id[*place];
         if (++steps > INSPECT_STEPS_MAX || is_full(out, items))
-            return INSPECT_MORE;
-        if (!l->n)
-            continue;
-        const struct route *r = sublist_items(l)[0]->route;
-        if (__atomic_load_n(&r->shards, __ATOMIC_RELAXED) & before)
-            continue;
-        put_route(out, r, bytes_of(NULL, 0));
-        items++;
+            break;
+        items += r ? put_destinations(sh, out, r) : 0;
     }
-    return INSPECT_END;
+    bool is_over = *place >= routes_id_max(t);
+    routes_unlock(t);
+    return is_over ? INSPECT_END : INSPECT_MORE;
 }
 
 enum inspect inspect_topic(struct shard *sh, struct bytes filter, struct inspect_buf *out)
@@ -225,12 +238,12 @@ enum inspect inspect_topic(struct shard *sh, struct bytes filter, struct inspect
         return INSPECT_NONE;
     routes_lock(t);
     const struct route *r = routes_find(t, f.filter, f.group);
-    if (r && __atomic_load_n(&r->shards, __ATOMIC_RELAXED))
-        put_route(out, r, bytes_of(NULL, 0));
+    if (r)
+        put_destinations(sh, out, r);
     if (r && !f.group.n) {
         for (r = __atomic_load_n(&r->shared, __ATOMIC_RELAXED); r;
              r = __atomic_load_n(&r->shared, __ATOMIC_RELAXED))
-            put_route(out, r, bytes_of(NULL, 0));
+            put_destinations(sh, out, r);
     }
     routes_unlock(t);
     return out->n > before ? INSPECT_END : INSPECT_NONE;

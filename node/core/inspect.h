@@ -74,8 +74,10 @@ struct inspect_sub {
     uint8_t retain_handling;
     bool no_local;
     bool retain_as_published;
+    uint8_t peer;   /* of a filter: number of the node that has subscribers (peers.h), or INSPECT_HERE */
     uint8_t text[]; /* client id, filter, share name */
 };
+enum { INSPECT_HERE = 0xff };
 static inline struct bytes inspect_sub_client_id(const struct inspect_sub *s)
 {
     return bytes_of(s->text, s->client_id_n);
@@ -89,7 +91,7 @@ static inline struct bytes inspect_sub_group(const struct inspect_sub *s)
     return bytes_of(s->text + s->client_id_n + s->filter_n, s->group_n);
 }
 
-/* A filter that somebody subscribes to: an inspect_sub without a client. */
+/* A filter that somebody subscribes to: an inspect_sub without a client, for each node with subscribers. */
 
 /* Sessions, from *place on (start with 0). The records are appended to out, which the caller empties. */
 enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_buf *out);
@@ -106,10 +108,9 @@ enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct 
 enum inspect inspect_session_subs(struct shard *sh, struct bytes client_id, uint32_t *place,
                                   struct inspect_buf *out);
 
-/* Filters with subscribers here and on no shard before this one, so that all shards together list each once.
- * Start with *place = 0. */
+/* Filters with subscribers here or on other nodes; any shard. Start with *place = 0. */
 enum inspect inspect_topics(struct shard *sh, uint32_t *place, struct inspect_buf *out);
-/* The filter, when it has plain subscribers anywhere on this node, and its share groups; any shard.
+/* The filter, when it has plain subscribers on any node, and its share groups; any shard.
  * "$share/g/t" asks for this group only. INSPECT_NONE or INSPECT_END. */
 enum inspect inspect_topic(struct shard *sh, struct bytes filter, struct inspect_buf *out);
 

@@ -109,6 +109,22 @@ class Messages(ClusterCase):
             self.assertEqual(sub.recv_publish(topic).payload, b"%d" % n)
             sub.unsubscribe(topic)
 
+    def test_routes_of_all_nodes_are_listed(self):
+        base = unique()
+        subs = [self.connected(node) for node in self.nodes]
+        for i, sub in enumerate(subs):
+            sub.subscribe([(f"{base}/all", 1), (f"{base}/{i}/#", 0)], expect=[1, 0])
+        subs[1].subscribe(f"$share/g/{base}/all")
+        names = [self.nodes.name(i) for i in range(3)]
+        wanted = sorted([f"{base}/all -> {name}" for name in names] + [f"{base}/{i}/# -> {names[i]}" for i in range(3)] +
+                        [f"$share/g/{base}/all -> {names[1]}"])
+        for node in self.nodes:
+            listed = [line for line in node.cli("ctl", "routes", "list").stdout.splitlines() if base in line]
+            self.assertEqual(sorted(listed), wanted)
+        shown = self.nodes[2].cli("ctl", "topics", "show", f"{base}/0/#")
+        self.assertEqual(shown.stdout, f"{base}/0/# -> {names[0]}\n")
+        self.assertNotEqual(self.nodes[2].cli("ctl", "routes", "show", f"{base}/9/#").returncode, 0)
+
     def test_an_unsuback_is_the_end(self):
         topic = unique()
         sub, pub = self.connected(self.nodes[0]), self.connected(self.nodes[1])
