@@ -4,7 +4,6 @@
 #include "node/core/conn_i.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
-#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 #include "proto/rpc/publish_entry.h"
 
@@ -19,8 +18,7 @@ enum {
 uint64_t shard_uid(struct shard *sh, bool hold)
 {
     uint64_t count = ++sh->uid_next & ((1ull << UID_COUNT_BITS) - 1);
-    uint64_t life = hash_bytes(sh->node->conf.id.b, NODE_ID_N, sh->node->conf.epoch) << UID_LIFE_SHIFT;
-    return life | (uint64_t)sh->number << UID_SHARD_SHIFT | (uint64_t)hold << UID_COUNT_BITS | count;
+    return sh->node->tag << UID_LIFE_SHIFT | (uint64_t)sh->number << UID_SHARD_SHIFT | (uint64_t)hold << UID_COUNT_BITS | count;
 }
 
 /* ---- chunks --------------------------------------------------------------------------------------- */
@@ -141,7 +139,8 @@ void forward_mark(struct shard *sh, uint32_t via, void (*fn)(struct mesh *m, voi
 
 static void entry_of(struct shard *sh, struct publication *p, struct publish_entry *e)
 {
-    if (!p->uid)
+    /* QoS 0 is not looked for doubles, unless it may be delivered with more. */
+    if (!p->uid && (p->m.qos || sh->node->conf.settings->upgrade_qos))
         p->uid = shard_uid(sh, p->hold);
     *e = (struct publish_entry){.topic = p->m.topic,
                                 .payload = p->m.payload,

@@ -135,13 +135,13 @@ static uint32_t entry_route(struct mesh *m, const struct publish_entry *e, struc
     return n;
 }
 
+/* UINT32_MAX: malformed. */
 static uint32_t entries_count(struct bytes body)
 {
     struct cursor c = cursor_of(body);
-    struct publish_entry e;
     uint32_t n = 0;
     while (cursor_left(&c)) {
-        if (!publish_entry_take(&c, &e))
+        if (!publish_entry_skip(&c))
             return UINT32_MAX;
         n++;
     }
@@ -180,19 +180,15 @@ static void post_all(struct mesh *m, struct rxframe *rx)
     }
 }
 
-bool forward_on_publishes(struct mesh *m, struct peer *p, struct bytes body)
+/* Gives each entry to its shards; false: one of them is malformed, and those before it are given. */
+static bool entries_route(struct mesh *m, struct rxframe *rx)
 {
-    uint32_t count = entries_count(body);
-    if (count == UINT32_MAX)
-        return false;
-    struct rxframe *rx = rxframe_new(m, p, body, count);
     struct cursor c = cursor_of(bytes_of(rx->body, rx->body_n));
-    p->received += count;
-    m->counters[MC_FORWARD_RECEIVED] += count;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < rx->count; i++) {
         struct publish_entry e;
         struct arrival a = {.at = (uint32_t)(c.p - rx->body), .index = i, .route_id = ARRIVAL_PLAIN};
-        CHECK(publish_entry_take(&c, &e));
+        if (!publish_entry_take(&c, &e))
+            return false;
         a.wants = e.wants_answer;
         uint32_t shards = entry_route(m, &e, &a);
         if (!shards)
@@ -204,9 +200,20 @@ bool forward_on_publishes(struct mesh *m, struct peer *p, struct bytes body)
         if (!shards)
             answer(m, rx, i, e.group.n ? RC_NO_MATCHING_SUBSCRIBERS : RC_SUCCESS);
     }
-    bool is_done = rx->unanswered == 0;
+    return true;
+}
+
+bool forward_on_publishes(struct mesh *m, struct peer *p, struct bytes body)
+{
+    uint32_t count = entries_count(body);
+    if (count == UINT32_MAX)
+        return false;
+    struct rxframe *rx = rxframe_new(m, p, body, count);
+    p->received += count;
+    m->counters[MC_FORWARD_RECEIVED] += count;
+    bool is_good = entries_route(m, rx), is_done = rx->unanswered == 0;
     post_all(m, rx);
     if (is_done)
         rxframe_end(rx);
-    return true;
+    return is_good;
 }

@@ -98,6 +98,12 @@ static bool field_take(struct cursor *c, struct publish_entry *e)
     }
 }
 
+bool publish_entry_skip(struct cursor *c)
+{
+    struct bytes body;
+    return c->p != c->end && *c->p++ == TAG_ENTRY && pb_bytes_take(c, &body);
+}
+
 bool publish_entry_take(struct cursor *c, struct publish_entry *e)
 {
     struct bytes body;

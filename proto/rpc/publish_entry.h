@@ -26,6 +26,8 @@ struct publish_entry {
 /* Bytes that publish_entry_put() writes, tag and length included. */
 uint32_t publish_entry_size(const struct publish_entry *e);
 uint8_t *publish_entry_put(uint8_t *p, const struct publish_entry *e);
+/* Past the next entry, without a look at what is in it; false: there is none that is whole. */
+bool publish_entry_skip(struct cursor *c);
 /* The next entry; false: malformed (c is undefined then). Checks lengths, QoS and that there is a topic, not
  * the characters of the topic. */
 bool publish_entry_take(struct cursor *c, struct publish_entry *e);
