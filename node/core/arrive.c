@@ -47,7 +47,9 @@ static void arrive_one(struct shard *sh, struct rxframe *rx, struct arrival *a)
                             .uid = e.uid,
                             .rx = a->wants ? rx : NULL,
                             .rx_index = a->index};
-    bool again = e.once && seen_has(sh, e.uid);
+    enum seen_by seen = e.once ? seen_by(sh, e.uid) : SEEN_BY_NONE;
+    bool again = seen == SEEN_BY_ALL;
+    p.seen_by_some = seen == SEEN_BY_SOME;
     if (again) {
         persist_wait(sh, publication_wait(&p)); /* it may not be stored yet */
         persist_hurry(sh);

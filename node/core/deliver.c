@@ -157,6 +157,8 @@ void deliver_kept(struct shard *sh, struct publication *p, struct session *s, un
 static void deliver_session(struct shard *sh, struct publication *p, struct session *s, unsigned qos,
                             bool retain, const uint32_t *ids, uint32_t ids_n)
 {
+    if (unlikely(p->seen_by_some) && seen_by_session(sh, p->uid, session_id(s)))
+        return;
     if (likely(!s->parcel) || !qos || !parcel_hold(sh, p, s, qos, retain, ids, ids_n))
         deliver_kept(sh, p, s, qos, retain, ids, ids_n);
 }

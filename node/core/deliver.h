@@ -35,6 +35,7 @@ struct publication {
     uint8_t raw_form;       /* FORM_* of raw */
     uint8_t hold;           /* not to be sent by persistent sessions before it is stored */
     uint8_t handoff;        /* came by one, see handoff.h */
+    uint8_t seen_by_some;   /* see handoff_peer.h */
     uint8_t alone;          /* for one subscription, whatever others get */
     uint8_t failed;         /* an enum reason: it could not be kept */
     uint32_t form_n[FORMS]; /* size of each form that is encoded */

@@ -13,7 +13,7 @@
  * as soon as it is back; what is in SEEN is answered without being delivered.
  *
  * Tables: HANDOFF as in handoff.h with be32 HANDOFF_TO_PEER, node id, be64 uid, a message record; SEEN: key:
- * be64 uid, be32 shard; value: be32 number of shards. */
+ * be64 uid, be32 shard, be32 number of shards; no value. */
 
 #include "node/core/deliver.h"
 #include "node/core/ptrtab.h"
@@ -74,7 +74,11 @@ void peer_handoffs_on_stored(struct shard *sh, bool stored);
 
 void seen_init(struct ptrtab *seen);
 void seen_fini(struct ptrtab *seen);
-bool seen_has(const struct shard *sh, uint64_t uid);
+/* SEEN_BY_ALL sessions of the shard that were to get it; SEEN_BY_SOME: the node had another number of shards then, and
+ * the sessions of some of those have it: seen_by_session(). */
+enum seen_by { SEEN_BY_NONE, SEEN_BY_SOME, SEEN_BY_ALL };
+enum seen_by seen_by(const struct shard *sh, uint64_t uid);
+bool seen_by_session(const struct shard *sh, uint64_t uid, struct bytes client_id);
 /* SEEN_STORED: in the next batch, with the queues that took the message. SEEN_NOTED: only sessions that end
  * with the node have it. */
 enum seen_how { SEEN_STORED, SEEN_NOTED };

@@ -62,7 +62,7 @@ struct shard *node_shard(struct node *n, uint32_t number)
     return n->shards[number];
 }
 
-static uint32_t home_among(const struct node *n, struct bytes client_id, uint32_t shards)
+uint32_t node_home_among(const struct node *n, struct bytes client_id, uint32_t shards)
 {
     uint8_t h[crypto_shorthash_BYTES];
     if (shards == 1)
@@ -73,12 +73,12 @@ static uint32_t home_among(const struct node *n, struct bytes client_id, uint32_
 
 uint32_t node_home(const struct node *n, struct bytes client_id)
 {
-    return home_among(n, client_id, n->conf.shards);
+    return node_home_among(n, client_id, n->conf.shards);
 }
 
 uint32_t node_home_before(const struct node *n, struct bytes client_id)
 {
-    return home_among(n, client_id, n->conf.shards_before ? n->conf.shards_before : n->conf.shards);
+    return node_home_among(n, client_id, n->conf.shards_before ? n->conf.shards_before : n->conf.shards);
 }
 
 /* ---- loading -------------------------------------------------------------------------------------- */

@@ -12,10 +12,11 @@
 struct seen {
     uint64_t uid;
     uint32_t hash;
-    uint32_t shard; /* that wrote the record */
+    uint32_t shard;  /* that wrote the record */
+    uint32_t shards; /* there were then */
 };
 
-enum { KEY_N = 12 };
+enum { KEY_N = 16 };
 
 void seen_init(struct ptrtab *t)
 {
@@ -36,46 +37,61 @@ static uint32_t uid_hash(uint64_t uid)
     return (uint32_t)hash_u64(uid, 3);
 }
 
-static struct seen *seen_find(const struct shard *sh, uint64_t uid)
+/* The next record of the uid; *at begins as 0. */
+static struct seen *seen_next(const struct shard *sh, uint64_t uid, uint32_t *at)
 {
     struct ptrslots *slots = ptrtab_slots(&sh->peer_handoffs.seen);
-    uint32_t at = 0, h = uid_hash(uid);
     struct seen *s;
-    while ((s = ptrslots_probe(slots, h, &at))) {
+    while ((s = ptrslots_probe(slots, uid_hash(uid), at))) {
         if (s->uid == uid)
             return s;
     }
     return NULL;
 }
 
-bool seen_has(const struct shard *sh, uint64_t uid)
+enum seen_by seen_by(const struct shard *sh, uint64_t uid)
 {
-    return seen_find(sh, uid) != NULL;
+    enum seen_by by = SEEN_BY_NONE;
+    uint32_t at = 0;
+    for (const struct seen *s; (s = seen_next(sh, uid, &at)); by = SEEN_BY_SOME) {
+        if (s->shards == sh->node->conf.shards)
+            return SEEN_BY_ALL;
+    }
+    return by;
 }
 
-static struct bytes seen_key(uint8_t buf[KEY_N], uint64_t uid, uint32_t shard)
+bool seen_by_session(const struct shard *sh, uint64_t uid, struct bytes client_id)
 {
-    be32_put(be64_put(buf, uid), shard);
+    uint32_t at = 0;
+    for (const struct seen *s; (s = seen_next(sh, uid, &at));) {
+        if (node_home_among(sh->node, client_id, s->shards) == s->shard)
+            return true;
+    }
+    return false;
+}
+
+static struct bytes seen_key(uint8_t buf[KEY_N], uint64_t uid, uint32_t shard, uint32_t shards)
+{
+    be32_put(be32_put(be64_put(buf, uid), shard), shards);
     return bytes_of(buf, KEY_N);
 }
 
-static void remember(struct shard *sh, uint64_t uid, uint32_t shard)
+static void remember(struct shard *sh, uint64_t uid, uint32_t shard, uint32_t shards)
 {
     struct seen *s = mem_alloc(sizeof *s);
-    *s = (struct seen){.uid = uid, .hash = uid_hash(uid), .shard = shard};
+    *s = (struct seen){.uid = uid, .hash = uid_hash(uid), .shard = shard, .shards = shards};
     ptrtab_add(&sh->peer_handoffs.seen, s);
 }
 
 void seen_add(struct shard *sh, uint64_t uid, enum seen_how how)
 {
-    uint8_t key[KEY_N], value[4];
-    struct bytes k = seen_key(key, uid, sh->number);
-    be32_put(value, sh->node->conf.shards);
-    remember(sh, uid, sh->number);
+    uint8_t key[KEY_N];
+    struct bytes k = seen_key(key, uid, sh->number, sh->node->conf.shards), none = bytes_of(NULL, 0);
+    remember(sh, uid, sh->number, sh->node->conf.shards);
     if (how == SEEN_NOTED)
         return;
-    store_batch_put(&sh->persist.ops, STORE_SEEN, k, bytes_of(value, sizeof value));
-    store_batch_put(&sh->persist.keep, STORE_SEEN, k, bytes_of(value, sizeof value));
+    store_batch_put(&sh->persist.ops, STORE_SEEN, k, none);
+    store_batch_put(&sh->persist.keep, STORE_SEEN, k, none);
 }
 
 /* Every shard is asked, since it may have been another one before the node last started. */
@@ -84,27 +100,27 @@ void seen_settle(struct shard *sh, void *arg)
     struct seen_list *l = arg;
     uint8_t key[KEY_N];
     for (uint32_t i = 0; i < l->n; i++) {
-        struct seen *s = seen_find(sh, l->uids[i]);
-        if (!s)
-            continue;
-        struct bytes k = seen_key(key, s->uid, s->shard);
-        ptrtab_del(&sh->peer_handoffs.seen, s);
-        store_batch_del(&sh->persist.ops, STORE_SEEN, k);
-        store_batch_del(&sh->persist.keep, STORE_SEEN, k);
-        free(s);
+        struct seen *s;
+        for (uint32_t at = 0; (s = seen_next(sh, l->uids[i], &at)); at = 0) {
+            struct bytes k = seen_key(key, s->uid, s->shard, s->shards);
+            ptrtab_del(&sh->peer_handoffs.seen, s);
+            store_batch_del(&sh->persist.ops, STORE_SEEN, k);
+            store_batch_del(&sh->persist.keep, STORE_SEEN, k);
+            free(s);
+        }
     }
     free(l);
 }
 
-/* With as many shards as then, it is the same one's. With another number its sessions may be anywhere now: a
- * message that has been stored by one of the old shards then counts as stored by all. */
-static void seen_take(struct node *n, struct bytes key, struct bytes value)
+/* With as many shards as then, it is the same one's. With another number its sessions may be anywhere now, and every
+ * shard has to know. */
+static void seen_take(struct node *n, struct bytes key)
 {
     uint64_t uid = be64_get(key.p);
-    uint32_t shard = be32_get(key.p + 8), shards = value.n == 4 ? be32_get(value.p) : 0;
-    for (uint32_t i = 0; i < n->conf.shards; i++) {
-        if ((shards != n->conf.shards || i == shard) && !seen_has(n->shards[i], uid))
-            remember(n->shards[i], uid, shard);
+    uint32_t shard = be32_get(key.p + 8), shards = be32_get(key.p + 12), now = n->conf.shards;
+    for (uint32_t i = 0; i < now; i++) {
+        if (shards != now || i == shard)
+            remember(n->shards[i], uid, shard, shards);
     }
 }
 
@@ -120,8 +136,8 @@ enum err seen_load(struct node *n)
     if (e == OK) {
         enum err s = store_seek(r, STORE_SEEN, bytes_of(&first, 1), &key, &value);
         for (; s == OK || s == ERR_CORRUPT; s = store_next(r, &key, &value)) {
-            if (key.n == KEY_N)
-                seen_take(n, key, s == OK ? value : bytes_of(NULL, 0));
+            if (key.n == KEY_N && be32_get(key.p + 12))
+                seen_take(n, key);
         }
         store_read_end(r);
     }

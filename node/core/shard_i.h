@@ -103,6 +103,8 @@ static inline uint64_t shard_random(struct shard *sh)
 
 /* The shard that the client id lived on when the store was last used. */
 uint32_t node_home_before(const struct node *n, struct bytes client_id);
+/* The one that it lives on where there are so many. */
+uint32_t node_home_among(const struct node *n, struct bytes client_id, uint32_t shards);
 
 /* Appends to the outbox for shard `to`. */
 void mail_push(struct shard *sh, uint32_t to, const struct mail *m);

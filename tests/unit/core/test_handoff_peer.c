@@ -226,6 +226,11 @@ static void what_the_store_has_is_sent_and_cut_records_are_refused(void **state)
 
 /* ---- the receiver --------------------------------------------------------------------------------- */
 
+static bool has_seen(const struct shard *sh, uint64_t uid)
+{
+    return seen_by(sh, uid) == SEEN_BY_ALL;
+}
+
 static struct seen_list *list_of(uint64_t a, uint64_t b)
 {
     struct seen_list *l = malloc(sizeof *l + 2 * sizeof *l->uids);
@@ -241,19 +246,19 @@ static void what_was_seen_is_known_until_it_is_settled(void **state)
     struct broker *b = member_new(2);
     (void)state;
     for (uint64_t uid = 1; uid <= 2000; uid++) {
-        assert_false(seen_has(b->sh, uid));
+        assert_false(has_seen(b->sh, uid));
         seen_add(b->sh, uid, SEEN_STORED);
-        assert_true(seen_has(b->sh, uid));
+        assert_true(has_seen(b->sh, uid));
     }
     assert_int_equal(broker_commit(b), OK);
     assert_int_equal(store_count(b->store, STORE_SEEN), 2000);
     reboot(b);
-    assert_true(seen_has(b->sh, 1) && seen_has(b->sh, 2000) && !seen_has(b->sh, 2001));
+    assert_true(has_seen(b->sh, 1) && has_seen(b->sh, 2000) && !has_seen(b->sh, 2001));
     seen_settle(b->sh, list_of(1, 5000)); /* one that is not there is no error */
-    assert_false(seen_has(b->sh, 1));
+    assert_false(has_seen(b->sh, 1));
     assert_int_equal(broker_commit(b), OK);
     reboot(b);
-    assert_false(seen_has(b->sh, 1));
+    assert_false(has_seen(b->sh, 1));
     assert_int_equal(store_count(b->store, STORE_SEEN), 1999);
     broker_free(b);
 }
@@ -263,10 +268,10 @@ static void what_was_only_noted_ends_with_the_node(void **state)
     struct broker *b = member_new(2);
     (void)state;
     seen_add(b->sh, 5, SEEN_NOTED);
-    assert_true(seen_has(b->sh, 5));
+    assert_true(has_seen(b->sh, 5));
     broker_commit(b);
     reboot(b);
-    assert_false(seen_has(b->sh, 5));
+    assert_false(has_seen(b->sh, 5));
     broker_free(b);
 }
 
@@ -277,39 +282,69 @@ static void after_a_failed_commit_it_is_stored_with_the_next(void **state)
     (void)state;
     seen_add(b->sh, 5, SEEN_STORED);
     broker_commit_fails(b, ERR_NOSPC);
-    assert_true(seen_has(b->sh, 5));
+    assert_true(has_seen(b->sh, 5));
     broker_wait(b, 1000);
     assert_int_equal(broker_commit(b), OK);
     reboot(b);
-    assert_true(seen_has(b->sh, 5));
+    assert_true(has_seen(b->sh, 5));
     broker_free(b);
 }
 
-/* With another number of shards its sessions may be anywhere: one shard's counts for all. */
-static void with_other_shards_it_counts_for_all(void **state)
+/* A client id that lives on `home` of 2 shards and on `now` of 3. */
+static struct bytes id_that_moves(struct broker *b, char buf[8], uint32_t home, uint32_t now)
+{
+    for (int i = 0;; i++) {
+        struct bytes id = bytes_of(buf, (size_t)snprintf(buf, 8, "m%d", i));
+        if (node_home_among(b->node, id, 2) == home && node_home_among(b->node, id, 3) == now)
+            return id;
+    }
+}
+
+/* With another number of shards its sessions are anywhere: each shard knows which of its sessions have the message, also
+ * when some of the others have got it in the meantime. */
+static void with_other_shards_it_counts_for_the_sessions_of_then(void **state)
+{
+    struct broker *b = member_new(2);
+    char buf[8];
+    (void)state;
+    b->conf.shards = 2;
+    reboot(b);
+    seen_add(b->sh, 5, SEEN_STORED);
+    assert_int_equal(seen_by(b->sh, 5), SEEN_BY_ALL);
+    assert_int_equal(broker_commit(b), OK);
+    for (int life = 0; life < 2; life++) {
+        b->conf.shards = 3;
+        b->conf.shards_before = life ? 3 : 2;
+        reboot(b);
+        for (uint32_t i = 0; i < 3; i++) {
+            struct shard *sh = node_shard(b->node, i);
+            assert_int_equal(seen_by(sh, 5), life && i == 0 ? SEEN_BY_ALL : SEEN_BY_SOME);
+            assert_true(seen_by_session(sh, 5, id_that_moves(b, buf, 0, i)));
+            assert_int_equal(seen_by_session(sh, 5, id_that_moves(b, buf, 1, i)), life && i == 0);
+        }
+        seen_add(b->sh, 5, SEEN_STORED); /* the rest of the sessions of shard 0 */
+        assert_int_equal(broker_commit(b), OK);
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        seen_settle(node_shard(b->node, i), list_of(5, 6));
+    assert_int_equal(broker_commit(b), OK);
+    assert_int_equal(seen_by(node_shard(b->node, 2), 5), SEEN_BY_NONE);
+    reboot(b);
+    assert_int_equal(seen_by(b->sh, 5), SEEN_BY_NONE);
+    broker_free(b);
+}
+
+static void with_as_many_shards_only_the_one_that_had_it_knows(void **state)
 {
     struct broker *b = member_new(2);
     (void)state;
-    seen_add(b->sh, 5, SEEN_STORED);
-    assert_int_equal(broker_commit(b), OK);
-    b->conf.shards = 3;
-    b->conf.shards_before = 1;
-    reboot(b);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_true(seen_has(node_shard(b->node, i), 5));
-    seen_settle(node_shard(b->node, 2), list_of(5, 6));
-    assert_false(seen_has(node_shard(b->node, 2), 5));
-    assert_true(seen_has(node_shard(b->node, 1), 5)); /* every shard is asked */
-    broker_free(b);
-
-    b = member_new(2);
     b->conf.shards = 3;
     reboot(b);
     seen_add(b->sh, 5, SEEN_STORED);
     assert_int_equal(broker_commit(b), OK);
-    reboot(b); /* as many as before: only the one that had it */
+    reboot(b);
     for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(seen_has(node_shard(b->node, i), 5), i == 0);
+        assert_int_equal(seen_by(node_shard(b->node, i), 5), i == 0 ? SEEN_BY_ALL : SEEN_BY_NONE);
     broker_free(b);
 }
 
@@ -325,7 +360,8 @@ int main(void)
         cmocka_unit_test(what_was_seen_is_known_until_it_is_settled),
         cmocka_unit_test(what_was_only_noted_ends_with_the_node),
         cmocka_unit_test(after_a_failed_commit_it_is_stored_with_the_next),
-        cmocka_unit_test(with_other_shards_it_counts_for_all),
+        cmocka_unit_test(with_other_shards_it_counts_for_the_sessions_of_then),
+        cmocka_unit_test(with_as_many_shards_only_the_one_that_had_it_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
