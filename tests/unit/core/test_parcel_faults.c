@@ -362,6 +362,44 @@ static void two_sessions_become_one(void **state)
     pair_free(p);
 }
 
+/* The client may be in the middle of what was in flight at the other node, so no new message gets such an id. */
+static void what_was_in_flight_keeps_its_id(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new();
+    struct client a;
+    uint16_t ids[3];
+    pair_subscribed(p, H, &a, &keeper5);
+    for (unsigned i = 0; i < 3; i++)
+        pair_arrive(p, H, i + 1, 2, (const char *const[]){"1", "2", "3"}[i]);
+    pair_run(p);
+    for (unsigned i = 0; i < 3; i++)
+        ids[i] = expect_publish(&a, QOS2, "t", (const char *const[]){"1", "2", "3"}[i]);
+    client_ack(&a, 0x50, ids[1]);
+    pair_run(p);
+    expect_ack(&a, PUBREL, ids[1], 0);
+    client_lose(&a);
+    p->is_apart = true;
+    pair_open(p, A, &a, &keeper5);
+    expect_connack(&a, SESSION_NEW);
+    client_lose(&a);
+    p->is_apart = false;
+    hand_over(p, A);
+    assert_int_equal(broker_count(p->b[A], C_SESSION_MERGED), 1);
+    expect_settled(p, A, "keeper");
+    pair_open(p, A, &a, &keeper5);
+    expect_connack(&a, SESSION_PRESENT);
+    broker_commit(p->b[A]);
+    assert_int_equal(expect_publish(&a, QOS2 | DUP, "t", "1"), ids[0]);
+    assert_int_equal(expect_publish(&a, QOS2 | DUP, "t", "3"), ids[2]);
+    expect_ack(&a, PUBREL, ids[1], 0);
+    pair_arrive(p, A, 9, 1, "new");
+    pair_run(p);
+    assert_true(expect_publish(&a, QOS1, "t", "new") > ids[2]);
+    client_lose(&a);
+    pair_free(p);
+}
+
 /* [MQTT-3.1.2-4] */
 static void a_clean_start_here_outweighs_what_was_there(void **state)
 {
@@ -430,6 +468,7 @@ int main(void)
         cmocka_unit_test(it_goes_back_behind_the_client),
         cmocka_unit_test(commits_fail_at_the_claimant),
         cmocka_unit_test(two_sessions_become_one),
+        cmocka_unit_test(what_was_in_flight_keeps_its_id),
         cmocka_unit_test(a_clean_start_here_outweighs_what_was_there),
         cmocka_unit_test(nonsense_is_survived),
     };
