@@ -97,7 +97,7 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
 static bool is_to_drop(const struct parcel *p, const struct held_message *h)
 {
     return uidset_has(&p->recent, h->msg->uid) ||
-           (!h->alone && uidmax_is_older(&p->newest, msg_topic(h->msg), h->msg->uid));
+           (!h->alone && !h->handoff && uidmax_is_older(&p->newest, msg_topic(h->msg), h->msg->uid));
 }
 
 struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
