@@ -18,7 +18,8 @@ enum {
 uint64_t shard_uid(struct shard *sh, bool hold)
 {
     uint64_t count = ++sh->uid_next & ((1ull << UID_COUNT_BITS) - 1);
-    return sh->node->tag << UID_LIFE_SHIFT | (uint64_t)sh->number << UID_SHARD_SHIFT | (uint64_t)hold << UID_COUNT_BITS | count;
+    return sh->node->tag << UID_LIFE_SHIFT | (uint64_t)sh->number << UID_SHARD_SHIFT |
+           (uint64_t)hold << UID_COUNT_BITS | count;
 }
 
 /* ---- chunks --------------------------------------------------------------------------------------- */

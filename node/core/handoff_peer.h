@@ -74,8 +74,8 @@ void peer_handoffs_on_stored(struct shard *sh, bool stored);
 
 void seen_init(struct ptrtab *seen);
 void seen_fini(struct ptrtab *seen);
-/* SEEN_BY_ALL sessions of the shard that were to get it; SEEN_BY_SOME: the node had another number of shards then, and
- * the sessions of some of those have it: seen_by_session(). */
+/* SEEN_BY_ALL sessions of the shard that were to get it; SEEN_BY_SOME: the node had another number of shards
+ * then, and the sessions of some of those have it: seen_by_session(). */
 enum seen_by { SEEN_BY_NONE, SEEN_BY_SOME, SEEN_BY_ALL };
 enum seen_by seen_by(const struct shard *sh, uint64_t uid);
 bool seen_by_session(const struct shard *sh, uint64_t uid, struct bytes client_id);

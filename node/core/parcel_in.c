@@ -69,9 +69,9 @@ static bool append_same(struct session *s, const struct parcel_message *m)
     return true;
 }
 
-/* Behind what is here. What was in flight there, or is released, keeps its packet id when none here has had it: the client
- * may be in the middle of it. Otherwise it goes out again as new: with QoS 1 that is allowed; with QoS 2 the client
- * may have it, and twice is worse than not at all. */
+/* Behind what is here. What was in flight there, or is released, keeps its packet id when none here has had
+ * it: the client may be in the middle of it. Otherwise it goes out again as new: with QoS 1 that is allowed;
+ * with QoS 2 the client may have it, and twice is worse than not at all. */
 static void append_merged(struct session *s, struct parcel_message *m)
 {
     if (m->state != SLOT_READY && append_same(s, m))

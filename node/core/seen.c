@@ -112,8 +112,8 @@ void seen_settle(struct shard *sh, void *arg)
     free(l);
 }
 
-/* With as many shards as then, it is the same one's. With another number its sessions may be anywhere now, and every
- * shard has to know. */
+/* With as many shards as then, it is the same one's. With another number its sessions may be anywhere now,
+ * and every shard has to know. */
 static void seen_take(struct node *n, struct bytes key)
 {
     uint64_t uid = be64_get(key.p);

@@ -300,8 +300,8 @@ static struct bytes id_that_moves(struct broker *b, char buf[8], uint32_t home, 
     }
 }
 
-/* With another number of shards its sessions are anywhere: each shard knows which of its sessions have the message, also
- * when some of the others have got it in the meantime. */
+/* With another number of shards its sessions are anywhere: each shard knows which of its sessions have the
+ * message, also when some of the others have got it in the meantime. */
 static void with_other_shards_it_counts_for_the_sessions_of_then(void **state)
 {
     struct broker *b = member_new(2);

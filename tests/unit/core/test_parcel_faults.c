@@ -362,7 +362,8 @@ static void two_sessions_become_one(void **state)
     pair_free(p);
 }
 
-/* The client may be in the middle of what was in flight at the other node, so no new message gets such an id. */
+/* The client may be in the middle of what was in flight at the other node, so no new message gets such an id.
+ */
 static void what_was_in_flight_keeps_its_id(void **state)
 {
     (void)state;
