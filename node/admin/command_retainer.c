@@ -116,8 +116,10 @@ static bool clean_produce(struct call *c)
     struct listing *l = &c->listing;
     l->buf.n = 0;
     bool more = walk(c, victim_add);
-    if (l->buf.n)
-        shard_ask(c->env->conf.io, 0, delete_call, &l->buf);
+    if (l->buf.n && shard_ask_stored(c->env->conf.io, 0, delete_call, &l->buf) != RC_SUCCESS) {
+        call_fail(c, "The store cannot be written.");
+        return false;
+    }
     if (!more)
         text_printf(&c->out, "Cleaned %llu retained messages\n", (unsigned long long)l->count);
     return more;

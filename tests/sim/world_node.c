@@ -232,9 +232,11 @@ static bool has_moves(const struct shard *sh)
 bool world_node_is_busy(const struct world_node *n)
 {
     for (uint32_t i = 0; i < n->shards; i++) {
-        if (!list_is_empty(&node_shard(n->node, i)->peer_handoffs.list) || has_moves(node_shard(n->node, i)))
+        const struct shard *sh = node_shard(n->node, i);
+        if (!list_is_empty(&sh->peer_handoffs.list) || has_moves(sh))
             return true;
-        if (n->commits[i].under_way || shard_seal_state(node_shard(n->node, i)) != SHARD_SEAL_NOTHING)
+        if (n->commits[i].under_way || shard_seal_state(sh) != SHARD_SEAL_NOTHING ||
+            sh->persist.retry_ms > sh->now_ms)
             return true;
     }
     for (uint32_t i = 0; i <= SIM_SHARDS_MAX; i++) {
