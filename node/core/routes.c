@@ -228,8 +228,10 @@ struct route *routes_add(struct routes *t, struct bytes filter, struct bytes gro
     struct route *plain, *r = routes_get(t, filter, group, &plain);
     bool is_first = r->shards == 0;
     __atomic_or_fetch(&r->shards, 1ull << shard, __ATOMIC_RELEASE);
-    if (is_first)
+    if (is_first) { /* peers may have kept the route in the table; they do not know of ours */
+        __atomic_store_n(&r->announced, 0, __ATOMIC_RELEASE);
         journal_put(t, r, JOURNAL_ADD);
+    }
     routes_version_bump(t, plain);
     return r;
 }

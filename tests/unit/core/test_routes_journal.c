@@ -176,6 +176,12 @@ static void the_number_of_a_change_is_kept_with_its_route(void **state)
     routes_announced_set(t, bytes_str("never/was"), bytes_str(""), 9);
     assert_int_equal(r->announced, 7);
     assert_int_equal(shared->announced, 8);
+    routes_lock(t);
+    routes_peer_add(t, bytes_str("a"), bytes_str(""), 0, 0);
+    routes_unlock(t);
+    del(t, r, 0); /* a peer keeps it in the table */
+    assert_ptr_equal(add(t, "a", "", 1), r);
+    assert_int_equal(r->announced, 0); /* nobody knows of the new one */
     routes_free(t);
 }
 
