@@ -4,6 +4,7 @@
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
+#include "proto/rpc/messages.h"
 #include "proto/rpc/publish_entry.h"
 
 #include <stdlib.h>
@@ -47,10 +48,13 @@ static void arrive_one(struct shard *sh, struct rxframe *rx, struct arrival *a)
                             .uid = e.uid,
                             .rx = a->wants ? rx : NULL,
                             .rx_index = a->index};
+    struct rpc_buf held = {0};
     enum seen_by seen = e.once ? seen_by(sh, e.uid) : SEEN_BY_NONE;
-    bool again = seen == SEEN_BY_ALL;
     p.seen_by_some = seen == SEEN_BY_SOME;
-    if (again) {
+    p.held_by = e.once ? &held : NULL;
+    if (seen == SEEN_HELD) {
+        p.failed = RC_IMPLEMENTATION_SPECIFIC; /* it is to come again */
+    } else if (seen == SEEN_BY_ALL) {
         persist_wait(sh, publication_wait(&p)); /* it may not be stored yet */
         persist_hurry(sh);
         pending_release(sh, p.pending, RC_SUCCESS);
@@ -62,8 +66,9 @@ static void arrive_one(struct shard *sh, struct rxframe *rx, struct arrival *a)
         if (match)
             deliver_local(sh, &p, match);
     }
-    if (e.once && !again && p.receivers)
-        seen_add(sh, e.uid, p.pending ? SEEN_STORED : SEEN_NOTED);
+    if (e.once && seen < SEEN_HELD && p.receivers)
+        seen_add(sh, e.uid, p.pending ? SEEN_STORED : SEEN_NOTED, rpc_buf_bytes(&held));
+    rpc_buf_fini(&held);
     enum reason code = verdict_of(&p, a);
     if (p.pending && code >= RC_UNSPECIFIED_ERROR && !p.failed)
         p.failed = (uint8_t)code;

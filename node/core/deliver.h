@@ -14,6 +14,7 @@
 struct node;
 struct shard;
 struct match;
+struct rpc_buf;
 struct rxframe;
 
 enum { FORM_V5 = 1, FORM_QOS = 2, FORMS = 4 };
@@ -28,6 +29,8 @@ struct publication {
     uint64_t uid;            /* of the message in the cluster; 0: none was needed yet */
     struct rxframe *rx;      /* came from a peer by this frame, and an answer is wanted */
     uint32_t rx_index;
+    struct rpc_buf
+        *held_by; /* gets the client ids that hold it aside, each behind its be16 length; NULL: not wanted */
     uint64_t client_hash; /* of the publisher's client id, for shared subscriptions */
     uint32_t receivers;   /* sessions that it reached, here or by mail */
     uint32_t refused;     /* sessions whose queue is full */

@@ -13,7 +13,8 @@
  * as soon as it is back; what is in SEEN is answered without being delivered.
  *
  * Tables: HANDOFF as in handoff.h with be32 HANDOFF_TO_PEER, node id, be64 uid, a message record; SEEN: key:
- * be64 uid, be32 shard, be32 number of shards; no value. */
+ * be64 uid, be32 shard, be32 number of shards; value: client ids of sessions that have it not, each behind
+ * its be16 length. */
 
 #include "node/core/deliver.h"
 #include "node/core/ptrtab.h"
@@ -74,15 +75,21 @@ void peer_handoffs_on_stored(struct shard *sh, bool stored);
 
 void seen_init(struct ptrtab *seen);
 void seen_fini(struct ptrtab *seen);
-/* SEEN_BY_ALL sessions of the shard that were to get it; SEEN_BY_SOME: the node had another number of shards
- * then, and the sessions of some of those have it: seen_by_session(). */
-enum seen_by { SEEN_BY_NONE, SEEN_BY_SOME, SEEN_BY_ALL };
+/* SEEN_BY_ALL sessions of the shard that were to get it; SEEN_HELD: so, but some hold it aside still, so it
+ * may not be answered; SEEN_BY_SOME: seen_by_session() says by which, since those that held it aside lost it
+ * when the node stopped, or it had another number of shards. */
+enum seen_by { SEEN_BY_NONE, SEEN_BY_SOME, SEEN_HELD, SEEN_BY_ALL };
 enum seen_by seen_by(const struct shard *sh, uint64_t uid);
 bool seen_by_session(const struct shard *sh, uint64_t uid, struct bytes client_id);
 /* SEEN_STORED: in the next batch, with the queues that took the message. SEEN_NOTED: only sessions that end
- * with the node have it. */
+ * with the node have it. without: client ids of those that hold it aside (parcel.h), each behind its be16
+ * length. */
 enum seen_how { SEEN_STORED, SEEN_NOTED };
-void seen_add(struct shard *sh, uint64_t uid, enum seen_how how);
+void seen_add(struct shard *sh, uint64_t uid, enum seen_how how, struct bytes without);
+/* Names one more for `without`. */
+void seen_without(struct rpc_buf *without, struct bytes client_id);
+/* The session has put what it held aside into its queue, for the next batch, or needs it no more. */
+void seen_got(struct shard *sh, uint64_t uid, struct bytes client_id);
 /* By MAIL_CALL with a list that is freed. */
 struct seen_list {
     uint32_t n;

@@ -73,6 +73,8 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
                                          .hold = p->hold,
                                          .alone = p->alone,
                                          .handoff = p->handoff});
+    if (p->held_by)
+        seen_without(p->held_by, session_id(s));
     p->receivers++;
     return true;
 }
@@ -107,6 +109,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (!is_to_drop(p, h))
             continue;
+        seen_got(sh, h->msg->uid, session_id(p->session));
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);
         h->msg = NULL;
@@ -116,6 +119,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (h->msg) {
             uidset_add(&p->recent, h->msg->uid);
+            seen_got(sh, h->msg->uid, session_id(p->session));
             held_append(sh, p->session, h);
         }
         free(h->ids);

@@ -4,6 +4,7 @@
 #include "node/core/shard_i.h"
 #include "proto/base/hash.h"
 #include "proto/base/mem.h"
+#include "proto/rpc/messages.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,9 @@ struct seen {
     uint32_t hash;
     uint32_t shard;  /* that wrote the record */
     uint32_t shards; /* there were then */
+    bool is_loaded;  /* from the store, so nobody holds it aside any more */
+    uint32_t without_n;
+    uint8_t without[]; /* client ids, each behind its be16 length */
 };
 
 enum { KEY_N = 16 };
@@ -54,17 +58,33 @@ enum seen_by seen_by(const struct shard *sh, uint64_t uid)
     enum seen_by by = SEEN_BY_NONE;
     uint32_t at = 0;
     for (const struct seen *s; (s = seen_next(sh, uid, &at)); by = SEEN_BY_SOME) {
-        if (s->shards == sh->node->conf.shards)
+        if (s->shards != sh->node->conf.shards)
+            continue;
+        if (!s->without_n)
             return SEEN_BY_ALL;
+        if (!s->is_loaded)
+            return SEEN_HELD;
     }
     return by;
+}
+
+/* Where the id stands in s->without; NULL: it has the message. */
+static uint8_t *without_find(struct seen *s, struct bytes client_id)
+{
+    struct cursor c = cursor_of(bytes_of(s->without, s->without_n));
+    struct bytes id;
+    while (cursor_lenbytes(&c, &id)) {
+        if (bytes_eq(id, client_id))
+            return s->without + (id.p - 2 - s->without);
+    }
+    return NULL;
 }
 
 bool seen_by_session(const struct shard *sh, uint64_t uid, struct bytes client_id)
 {
     uint32_t at = 0;
-    for (const struct seen *s; (s = seen_next(sh, uid, &at));) {
-        if (node_home_among(sh->node, client_id, s->shards) == s->shard)
+    for (struct seen *s; (s = seen_next(sh, uid, &at));) {
+        if (node_home_among(sh->node, client_id, s->shards) == s->shard && !without_find(s, client_id))
             return true;
     }
     return false;
@@ -76,22 +96,69 @@ static struct bytes seen_key(uint8_t buf[KEY_N], uint64_t uid, uint32_t shard, u
     return bytes_of(buf, KEY_N);
 }
 
-static void remember(struct shard *sh, uint64_t uid, uint32_t shard, uint32_t shards)
+void seen_without(struct rpc_buf *without, struct bytes client_id)
 {
-    struct seen *s = mem_alloc(sizeof *s);
-    *s = (struct seen){.uid = uid, .hash = uid_hash(uid), .shard = shard, .shards = shards};
-    ptrtab_add(&sh->peer_handoffs.seen, s);
+    uint32_t n = without->n + 2 + client_id.n;
+    if (n > without->cap) {
+        without->cap = n * 2;
+        without->b = mem_realloc(without->b, without->cap);
+    }
+    bytes_put(be16_put(without->b + without->n, (uint16_t)client_id.n), client_id);
+    without->n = n;
 }
 
-void seen_add(struct shard *sh, uint64_t uid, enum seen_how how)
+static struct seen *remember(struct shard *sh, uint64_t uid, uint32_t shard, uint32_t shards,
+                             struct bytes without)
+{
+    struct seen *s = mem_alloc(sizeof *s + without.n);
+    *s = (struct seen){
+        .uid = uid, .hash = uid_hash(uid), .shard = shard, .shards = shards, .without_n = without.n};
+    bytes_put(s->without, without);
+    ptrtab_add(&sh->peer_handoffs.seen, s);
+    return s;
+}
+
+static void seen_store(struct shard *sh, const struct seen *s)
 {
     uint8_t key[KEY_N];
-    struct bytes k = seen_key(key, uid, sh->number, sh->node->conf.shards), none = bytes_of(NULL, 0);
-    remember(sh, uid, sh->number, sh->node->conf.shards);
-    if (how == SEEN_NOTED)
+    struct bytes k = seen_key(key, s->uid, s->shard, s->shards), v = bytes_of(s->without, s->without_n);
+    store_batch_put(&sh->persist.ops, STORE_SEEN, k, v);
+    store_batch_put(&sh->persist.keep, STORE_SEEN, k, v);
+}
+
+/* This shard's own record of the uid. */
+static struct seen *seen_own(const struct shard *sh, uint64_t uid)
+{
+    uint32_t at = 0;
+    struct seen *s;
+    do
+        s = seen_next(sh, uid, &at);
+    while (s && (s->shard != sh->number || s->shards != sh->node->conf.shards));
+    return s;
+}
+
+void seen_add(struct shard *sh, uint64_t uid, enum seen_how how, struct bytes without)
+{
+    struct seen *s = seen_own(sh, uid);
+    if (s) {
+        ptrtab_del(&sh->peer_handoffs.seen, s);
+        free(s);
+    }
+    s = remember(sh, uid, sh->number, sh->node->conf.shards, without);
+    if (how == SEEN_STORED)
+        seen_store(sh, s);
+}
+
+void seen_got(struct shard *sh, uint64_t uid, struct bytes client_id)
+{
+    struct seen *s = uid ? seen_own(sh, uid) : NULL;
+    uint8_t *at = s ? without_find(s, client_id) : NULL;
+    if (!at)
         return;
-    store_batch_put(&sh->persist.ops, STORE_SEEN, k, none);
-    store_batch_put(&sh->persist.keep, STORE_SEEN, k, none);
+    uint32_t n = 2 + client_id.n;
+    s->without_n -= n;
+    memmove(at, at + n, (size_t)(s->without + s->without_n - at));
+    seen_store(sh, s);
 }
 
 /* Every shard is asked, since it may have been another one before the node last started. */
@@ -114,13 +181,13 @@ void seen_settle(struct shard *sh, void *arg)
 
 /* With as many shards as then, it is the same one's. With another number its sessions may be anywhere now,
  * and every shard has to know. */
-static void seen_take(struct node *n, struct bytes key)
+static void seen_take(struct node *n, struct bytes key, struct bytes without)
 {
     uint64_t uid = be64_get(key.p);
     uint32_t shard = be32_get(key.p + 8), shards = be32_get(key.p + 12), now = n->conf.shards;
     for (uint32_t i = 0; i < now; i++) {
         if (shards != now || i == shard)
-            remember(n->shards[i], uid, shard, shards);
+            remember(n->shards[i], uid, shard, shards, without)->is_loaded = true;
     }
 }
 
@@ -137,7 +204,7 @@ enum err seen_load(struct node *n)
         enum err s = store_seek(r, STORE_SEEN, bytes_of(&first, 1), &key, &value);
         for (; s == OK || s == ERR_CORRUPT; s = store_next(r, &key, &value)) {
             if (key.n == KEY_N && be32_get(key.p + 12))
-                seen_take(n, key);
+                seen_take(n, key, s == OK ? value : bytes_of(NULL, 0));
         }
         store_read_end(r);
     }

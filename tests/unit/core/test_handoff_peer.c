@@ -5,6 +5,7 @@
 
 #include "node/core/forward.h"
 #include "node/core/handoff_peer.h"
+#include "proto/rpc/messages.h"
 #include "proto/rpc/publish_entry.h"
 
 enum { PEER = 3, RETRY_MS = 2000 };
@@ -247,7 +248,7 @@ static void what_was_seen_is_known_until_it_is_settled(void **state)
     (void)state;
     for (uint64_t uid = 1; uid <= 2000; uid++) {
         assert_false(has_seen(b->sh, uid));
-        seen_add(b->sh, uid, SEEN_STORED);
+        seen_add(b->sh, uid, SEEN_STORED, bytes_of(NULL, 0));
         assert_true(has_seen(b->sh, uid));
     }
     assert_int_equal(broker_commit(b), OK);
@@ -267,7 +268,7 @@ static void what_was_only_noted_ends_with_the_node(void **state)
 {
     struct broker *b = member_new(2);
     (void)state;
-    seen_add(b->sh, 5, SEEN_NOTED);
+    seen_add(b->sh, 5, SEEN_NOTED, bytes_of(NULL, 0));
     assert_true(has_seen(b->sh, 5));
     broker_commit(b);
     reboot(b);
@@ -280,13 +281,48 @@ static void after_a_failed_commit_it_is_stored_with_the_next(void **state)
 {
     struct broker *b = member_new(2);
     (void)state;
-    seen_add(b->sh, 5, SEEN_STORED);
+    seen_add(b->sh, 5, SEEN_STORED, bytes_of(NULL, 0));
     broker_commit_fails(b, ERR_NOSPC);
     assert_true(has_seen(b->sh, 5));
     broker_wait(b, 1000);
     assert_int_equal(broker_commit(b), OK);
     reboot(b);
     assert_true(has_seen(b->sh, 5));
+    broker_free(b);
+}
+
+/* A session that held the message aside lost it with the node: it is the only one that gets it when it comes
+ * again. */
+static void who_held_it_aside_has_it_when_it_is_in_the_queue(void **state)
+{
+    struct broker *b = member_new(2);
+    struct rpc_buf held = {0};
+    (void)state;
+    seen_without(&held, bytes_str("one"));
+    seen_without(&held, bytes_str("two"));
+    seen_without(&held, bytes_str("three"));
+    seen_add(b->sh, 5, SEEN_STORED, rpc_buf_bytes(&held));
+    assert_int_equal(seen_by(b->sh, 5), SEEN_HELD);
+    seen_got(b->sh, 5, bytes_str("two"));
+    seen_got(b->sh, 5, bytes_str("tw"));
+    assert_int_equal(broker_commit(b), OK);
+    seen_got(b->sh, 5, bytes_str("three")); /* without a commit */
+    reboot(b);
+    assert_int_equal(seen_by(b->sh, 5), SEEN_BY_SOME);
+    assert_false(seen_by_session(b->sh, 5, bytes_str("one")));
+    assert_true(seen_by_session(b->sh, 5, bytes_str("two")));
+    assert_false(seen_by_session(b->sh, 5, bytes_str("three")));
+    assert_true(seen_by_session(b->sh, 5, bytes_str("another")));
+    held.n = 0;
+    seen_without(&held, bytes_str("one")); /* it came again, and one holds it aside again */
+    seen_add(b->sh, 5, SEEN_STORED, rpc_buf_bytes(&held));
+    assert_int_equal(seen_by(b->sh, 5), SEEN_HELD);
+    seen_got(b->sh, 5, bytes_str("one"));
+    assert_int_equal(seen_by(b->sh, 5), SEEN_BY_ALL);
+    assert_int_equal(broker_commit(b), OK);
+    reboot(b);
+    assert_int_equal(seen_by(b->sh, 5), SEEN_BY_ALL);
+    rpc_buf_fini(&held);
     broker_free(b);
 }
 
@@ -309,7 +345,7 @@ static void with_other_shards_it_counts_for_the_sessions_of_then(void **state)
     (void)state;
     b->conf.shards = 2;
     reboot(b);
-    seen_add(b->sh, 5, SEEN_STORED);
+    seen_add(b->sh, 5, SEEN_STORED, bytes_of(NULL, 0));
     assert_int_equal(seen_by(b->sh, 5), SEEN_BY_ALL);
     assert_int_equal(broker_commit(b), OK);
     for (int life = 0; life < 2; life++) {
@@ -322,7 +358,7 @@ static void with_other_shards_it_counts_for_the_sessions_of_then(void **state)
             assert_true(seen_by_session(sh, 5, id_that_moves(b, buf, 0, i)));
             assert_int_equal(seen_by_session(sh, 5, id_that_moves(b, buf, 1, i)), life && i == 0);
         }
-        seen_add(b->sh, 5, SEEN_STORED); /* the rest of the sessions of shard 0 */
+        seen_add(b->sh, 5, SEEN_STORED, bytes_of(NULL, 0)); /* the rest of the sessions of shard 0 */
         assert_int_equal(broker_commit(b), OK);
     }
     for (uint32_t i = 0; i < 3; i++)
@@ -340,7 +376,7 @@ static void with_as_many_shards_only_the_one_that_had_it_knows(void **state)
     (void)state;
     b->conf.shards = 3;
     reboot(b);
-    seen_add(b->sh, 5, SEEN_STORED);
+    seen_add(b->sh, 5, SEEN_STORED, bytes_of(NULL, 0));
     assert_int_equal(broker_commit(b), OK);
     reboot(b);
     for (uint32_t i = 0; i < 3; i++)
@@ -360,6 +396,7 @@ int main(void)
         cmocka_unit_test(what_was_seen_is_known_until_it_is_settled),
         cmocka_unit_test(what_was_only_noted_ends_with_the_node),
         cmocka_unit_test(after_a_failed_commit_it_is_stored_with_the_next),
+        cmocka_unit_test(who_held_it_aside_has_it_when_it_is_in_the_queue),
         cmocka_unit_test(with_other_shards_it_counts_for_the_sessions_of_then),
         cmocka_unit_test(with_as_many_shards_only_the_one_that_had_it_knows),
     };
