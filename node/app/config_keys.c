@@ -249,7 +249,7 @@ const struct config_key config_keys[] = {
         "a node that is slow itself waits up to this x longer for the others; 1 never does"),
     KEY("cluster.ping_interval", DURATION, 0, cluster.ping_interval_ms, "500ms", 20, 60 * MS_S, NULL,
         "an idle link to another node is pinged so often"),
-    KEY("cluster.silence", DURATION, 0, cluster.silence_ms, "1500ms", 50, 10 * 60 * MS_S, NULL,
+    KEY("cluster.silence", DURATION, 0, cluster.silence_ms, "1400ms", 50, 10 * 60 * MS_S, NULL,
         "a link that is silent so long is broken and made anew; more than 2 x ping_interval"),
     KEY("cluster.ring_size", SIZE, 0, cluster.ring_size, "64MB", MB, 16 * GB, NULL,
         "bytes kept for one other node until it has them; about rate x size of messages x the outage to bridge"),

@@ -36,7 +36,7 @@ struct mesh_conf {
     uint64_t ring_bytes_max;  /* unacknowledged bytes of one link; 64 MiB */
     uint32_t frame_bytes_max; /* longer ones end the connection; above the largest MQTT packet */
     uint32_t ping_ms;         /* 500 */
-    uint32_t silent_ms;       /* 1500: then the link counts as broken */
+    uint32_t silent_ms;       /* 1400: then the link counts as broken */
     uint32_t barrier_ms;      /* 250: SUBACK waits so long for the peers; 0: not at all */
     uint32_t claim_ms;        /* 500: CONNECT waits so long for arbiter and holder */
     uint32_t forward_ms;      /* 5000: PUBACK and PUBREC wait so long for a peer's answer */
