@@ -18,7 +18,7 @@ void mesh_conf_default(struct mesh_conf *c)
         .ring_bytes_max = 64ull << 20,
         .frame_bytes_max = (256u << 20) + (64u << 10),
         .ping_ms = 500,
-        .silent_ms = 1500,
+        .silent_ms = 1400,
         .barrier_ms = 250,
         .claim_ms = 500,
         .forward_ms = 5000,
