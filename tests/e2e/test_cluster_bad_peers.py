@@ -178,7 +178,8 @@ class Recorded(ClusterCase):
         nodes[1].configure({**nodes[1].settings,
                             "cluster.static.seeds": f"127.0.0.1:{relay.getsockname()[1]}"})
         nodes[0].configure({**nodes[0].settings, "cluster.static.seeds": nodes.addresses[0]})
-        nodes.start()
+        nodes.start([0])                # for the relay dials it
+        nodes.start([1])
         until(lambda: kept, WAIT, "nothing went through the relay")
         recorded = b"".join(kept)
         nodes[1].kill()
