@@ -138,10 +138,20 @@ static void client_on_close(struct conn *conn, int error)
 
 static const struct conn_ops client_conn_ops = {.on_bytes = client_on_bytes, .on_close = client_on_close};
 
+/* The pattern with the number in place of its %. */
+static void client_name(char *out, size_t n, const char *pattern, uint32_t index)
+{
+    const char *at = strchr(pattern, '%');
+    if (at)
+        snprintf(out, n, "%.*s%u%s", (int)(at - pattern), pattern, index, at + 1);
+    else
+        snprintf(out, n, "%s", pattern);
+}
+
 void client_open(struct client *c, struct bench *b, const struct client_ops *ops, const char *role,
                  uint32_t index, int clean)
 {
-    char id[64];
+    char id[64], name[256];
     snprintf(id, sizeof(id), "%s-%u", role, index);
     conn_open(&c->conn, &b->net, &client_conn_ops);
     c->bench = b;
@@ -151,8 +161,15 @@ void client_open(struct client *c, struct bench *b, const struct client_ops *ops
     c->is_up = c->has_session = false;
     c->subscribe_id = 0;
     c->subacks_due = c->pongs_due = 0;
-    uint8_t *out = conn_reserve(&c->conn, WIRE_OVERHEAD + sizeof(id));
-    conn_commit(&c->conn, wire_connect(out, c->version, id, clean, (uint16_t)b->opts.keepalive_s));
+    struct wire_who who = {.id = id};
+    if (b->opts.username) {
+        client_name(name, sizeof(name), b->opts.username, index);
+        who.username = name;
+        who.password = b->opts.password ? b->opts.password : "";
+    }
+    size_t login = who.username ? strlen(who.username) + strlen(who.password) : 0;
+    uint8_t *out = conn_reserve(&c->conn, WIRE_OVERHEAD + sizeof(id) + login);
+    conn_commit(&c->conn, wire_connect(out, c->version, &who, clean, (uint16_t)b->opts.keepalive_s));
 }
 
 void client_subscribe(struct client *c, const char *filter, uint8_t qos)

@@ -8,7 +8,9 @@
 struct opts {
     const char *scenario;
     const char *host;
-    const char *label; /* copied into the report */
+    const char *label;    /* copied into the report */
+    const char *username; /* with a % for the number of the connection; NULL: none */
+    const char *password; /* "" */
     int64_t port;
     int64_t sub_port; /* 0: as port */
     int64_t pid;      /* of the broker; 0: no CPU and memory figures */

@@ -21,15 +21,17 @@ static size_t wire_put_string(uint8_t *p, const char *s)
     return len + 2;
 }
 
-size_t wire_connect(uint8_t *out, uint8_t version, const char *id, int clean, uint16_t keepalive_s)
+size_t wire_connect(uint8_t *out, uint8_t version, const struct wire_who *who, int clean,
+                    uint16_t keepalive_s)
 {
     size_t props = version < 5 ? 0 : clean ? 1 : 6;
+    size_t login = who->username ? 4 + strlen(who->username) + strlen(who->password) : 0;
     uint8_t *p = out;
     *p++ = WIRE_CONNECT << 4;
-    p += wire_put_length(p, 10 + props + 2 + strlen(id));
+    p += wire_put_length(p, 10 + props + 2 + strlen(who->id) + login);
     p += wire_put_string(p, "MQTT");
     *p++ = version;
-    *p++ = clean ? 2 : 0;
+    *p++ = (uint8_t)((clean ? 2 : 0) | (login ? 0xc0 : 0));
     wire_put16(p, keepalive_s);
     p += 2;
     if (props) {
@@ -40,7 +42,11 @@ size_t wire_connect(uint8_t *out, uint8_t version, const char *id, int clean, ui
             p += 4;
         }
     }
-    p += wire_put_string(p, id);
+    p += wire_put_string(p, who->id);
+    if (login) {
+        p += wire_put_string(p, who->username);
+        p += wire_put_string(p, who->password);
+    }
     return (size_t)(p - out);
 }
 

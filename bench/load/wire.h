@@ -50,8 +50,14 @@ struct wire_layout {
     uint32_t len, id_at, payload_at;
 };
 
-/* session_expiry_s is sent by version 5 only when `clean` is 0. */
-size_t wire_connect(uint8_t *out, uint8_t version, const char *id, int clean, uint16_t keepalive_s);
+/* Who connects. username NULL: nobody in particular. */
+struct wire_who {
+    const char *id, *username, *password;
+};
+
+/* A session expiry interval is sent by version 5 only when `clean` is 0. */
+size_t wire_connect(uint8_t *out, uint8_t version, const struct wire_who *who, int clean,
+                    uint16_t keepalive_s);
 size_t wire_subscribe(uint8_t *out, uint8_t version, uint16_t id, const char *filter, uint8_t qos);
 size_t wire_ack(uint8_t *out, enum wire_type type, uint16_t id);
 size_t wire_empty(uint8_t *out, enum wire_type type);
