@@ -144,6 +144,7 @@ def erlang_cluster(kind, count, pin=()):
     """Nodes of the class kind that are one cluster."""
     folder = tempfile.mkdtemp(prefix="covey-bench-")
     env = {"ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(free_port())}
+    mapper = subprocess.Popen(["epmd"], env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     nodes = [kind(folder, i, env, pin) for i in range(count)]
     try:
         for node in nodes:
@@ -157,5 +158,6 @@ def erlang_cluster(kind, count, pin=()):
     finally:
         for node in nodes:
             node.kill()
-        subprocess.run(["epmd", "-kill"], env={**os.environ, **env}, capture_output=True, check=False)
+        mapper.kill()
+        mapper.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
