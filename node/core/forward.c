@@ -31,6 +31,13 @@ void fchunk_free(struct fchunk *c)
     free(c);
 }
 
+void fchunk_drop(struct fchunk *c)
+{
+    for (uint32_t i = 0; i < c->pendings_n; i++)
+        pending_drop(c->pendings[i]);
+    fchunk_free(c);
+}
+
 static void chunk_post(struct shard *sh, uint32_t peer)
 {
     mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_FORWARD, .arg = sh->chunks[peer]});
@@ -46,12 +53,8 @@ void forward_flush(struct shard *sh)
 
 void forward_fini(struct shard *sh)
 {
-    for (uint64_t open = sh->chunks_open; open; open &= open - 1) {
-        struct fchunk *c = sh->chunks[__builtin_ctzll(open)];
-        for (uint32_t i = 0; i < c->count && c->pendings; i++)
-            pending_drop(c->pendings[i]);
-        fchunk_free(c);
-    }
+    for (uint64_t open = sh->chunks_open; open; open &= open - 1)
+        fchunk_drop(sh->chunks[__builtin_ctzll(open)]);
 }
 
 /* The chunk for a peer, with room for n more bytes. */
@@ -76,13 +79,13 @@ static struct fchunk *chunk_get(struct shard *sh, uint32_t peer, uint32_t n)
 
 static void chunk_wait(struct fchunk *c, struct pending *p)
 {
-    if (c->count >= c->pendings_cap) {
-        uint32_t cap = c->pendings_cap ? c->pendings_cap : PENDINGS_FIRST;
+    if (c->count >= c->pendings_n) {
+        uint32_t cap = c->pendings_n ? c->pendings_n : PENDINGS_FIRST;
         while (cap <= c->count)
             cap *= 2;
         c->pendings = mem_realloc(c->pendings, cap * sizeof(struct pending *));
-        memset(c->pendings + c->pendings_cap, 0, (cap - c->pendings_cap) * sizeof(struct pending *));
-        c->pendings_cap = cap;
+        memset(c->pendings + c->pendings_n, 0, (cap - c->pendings_n) * sizeof(struct pending *));
+        c->pendings_n = cap;
     }
     c->pendings[c->count] = p;
     c->waits++;

@@ -27,13 +27,24 @@ struct fchunk {
     uint32_t shard; /* that waits for the answers */
     uint32_t count; /* entries */
     uint32_t waits; /* of them with a pending */
-    uint32_t pendings_cap;
-    struct pending **pendings; /* by entry, NULL where nobody waits; NULL itself when waits is 0 */
+    uint32_t pendings_n;       /* may be less than count: nobody waits for the entries behind */
+    struct pending **pendings; /* by entry, NULL where nobody waits */
     struct fchunk *next;       /* what follows is the cluster thread's: until all answers are there */
     uint64_t seq;
     uint64_t since_ms;
 };
 void fchunk_free(struct fchunk *c); /* pendings are released or dropped before */
+void fchunk_drop(struct fchunk *c); /* with its pendings */
+/* Takes out who waits for the entry; NULL: nobody. */
+static inline struct pending *fchunk_take(struct fchunk *c, uint32_t index)
+{
+    struct pending *p = index < c->pendings_n ? c->pendings[index] : NULL;
+    if (p) {
+        c->pendings[index] = NULL;
+        c->waits--;
+    }
+    return p;
+}
 
 /* To every subscriber at these peers (a bit each). */
 void forward_publish(struct shard *sh, struct publication *p, uint64_t peers);

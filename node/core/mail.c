@@ -71,13 +71,6 @@ struct mailbag *shard_outbox_take(struct shard *sh, uint32_t to)
 
 /* ---- mail that nobody will read ------------------------------------------------------------------- */
 
-static void chunk_drop(struct fchunk *c)
-{
-    for (uint32_t i = 0; c->pendings && i < c->count; i++)
-        pending_drop(c->pendings[i]);
-    fchunk_free(c);
-}
-
 static void mail_drop(struct mail *m)
 {
     switch (m->kind) {
@@ -94,7 +87,7 @@ static void mail_drop(struct mail *m)
         pending_drop(m->pending);
         break;
     case MAIL_FORWARD:
-        chunk_drop(m->arg);
+        fchunk_drop(m->arg);
         break;
     case MAIL_ARRIVALS:
     case MAIL_ARRIVED:

@@ -13,11 +13,9 @@
 
 static void resolve(struct mesh *m, struct fchunk *c, uint32_t index, enum reason code)
 {
-    struct pending *p = c->pendings[index];
+    struct pending *p = fchunk_take(c, index);
     if (!p)
         return;
-    c->pendings[index] = NULL;
-    c->waits--;
     mesh_mail(m, c->shard, &(struct mail){.kind = MAIL_RESOLVED, .pending = p, .u.code = (uint64_t)code});
 }
 
@@ -115,7 +113,7 @@ static bool entry_at(const struct fchunk *c, uint32_t index, struct publish_entr
 bool redispatch(struct mesh *m, struct fchunk *c, uint32_t index)
 {
     struct publish_entry e;
-    if (!c->pendings[index] || !entry_at(c, index, &e) || !e.group.n || e.qos != 1)
+    if (index >= c->pendings_n || !c->pendings[index] || !entry_at(c, index, &e) || !e.group.n || e.qos != 1)
         return false;
     struct message_in in = {.topic = e.topic,
                             .payload = e.payload,
@@ -129,12 +127,10 @@ bool redispatch(struct mesh *m, struct fchunk *c, uint32_t index)
         return false;
     msg->uid = e.uid;
     struct redispatch *r = mem_alloc(sizeof *r + e.group.n + e.filter.n);
-    *r = (struct redispatch){.msg = msg, .pending = c->pendings[index], .not_peer = c->peer};
+    *r = (struct redispatch){.msg = msg, .pending = fchunk_take(c, index), .not_peer = c->peer};
     r->filter_n = e.filter.n;
     r->group_n = e.group.n;
     bytes_put(bytes_put(r->text, e.filter), e.group);
-    c->pendings[index] = NULL;
-    c->waits--;
     MESH_COUNT(m, SHARED_REDISPATCHED);
     mesh_call(m, c->shard, share_redispatch, redispatch_drop, r);
     return true;
@@ -167,8 +163,8 @@ static struct fchunk *chunk_again(struct mesh *m, struct fchunk *c)
     n->shard = c->shard;
     n->since_ms = c->since_ms;
     n->pendings = mem_zalloc(c->waits * sizeof(struct pending *));
-    n->pendings_cap = c->waits;
-    for (uint32_t i = 0; i < c->count; i++) {
+    n->pendings_n = c->waits;
+    for (uint32_t i = 0; i < c->pendings_n && c->waits; i++) {
         struct publish_entry e;
         const uint8_t *from = at.p;
         CHECK(publish_entry_take(&at, &e));
@@ -178,8 +174,7 @@ static struct fchunk *chunk_again(struct mesh *m, struct fchunk *c)
             resolve(m, c, i, RC_IMPLEMENTATION_SPECIFIC);
             continue;
         }
-        n->pendings[n->count++] = c->pendings[i];
-        c->pendings[i] = NULL;
+        n->pendings[n->count++] = fchunk_take(c, i);
         bytes_put(frame_buf_body(n->frame) + n->body_n, bytes_of(from, (size_t)(at.p - from)));
         n->body_n += (uint32_t)(at.p - from);
     }
@@ -227,9 +222,7 @@ void forward_drop(struct peer *p)
     while (p->waits) {
         struct fchunk *c = p->waits;
         p->waits = c->next;
-        for (uint32_t i = 0; i < c->count; i++)
-            pending_drop(c->pendings[i]);
-        fchunk_free(c);
+        fchunk_drop(c);
     }
     p->waits_end = &p->waits;
 }

@@ -57,6 +57,29 @@ static void qos_2(struct stage *s)
     qos_across_nodes(s, 2);
 }
 
+/* Answers are waited for by entry of a frame: here for the first one alone, and then the other node is gone. */
+static void one_answer_of_many(struct stage *s)
+{
+    struct actor *pub, *sub, *later = actor_new(s, "later"), *reader = actor_new(s, "reader");
+    uint32_t next = 0;
+    pair_make(s, 0, 2, 1, &pub, &sub);
+    actor_publish(pub, "t", 0, 1);
+    for (uint32_t i = 1; i < 200; i++)
+        actor_publish(pub, "t", i, 0);
+    while (!mesh_counter(s->world->nodes[0].mesh, MC_FORWARDED))
+        stage_turn(s);
+    world_crash(s->world, 2, 1);
+    stage_whole(s);
+    stage_run(s, 1000);
+    if (pub->acked_n != 1)
+        stage_fail(s, "%u acknowledged of 1", pub->acked_n);
+    actor_connect(reader, 2, true);
+    actor_subscribe(reader, "t", 1);
+    actor_connect(later, 0, true);
+    publish_all(later, "t", &next, 20, 1);
+    actor_expect_all(reader, 20, 10000);
+}
+
 static void order_over_broken_links(struct stage *s)
 {
     struct actor *pub, *sub;
@@ -279,6 +302,7 @@ static const struct scenario {
 } scenarios[] = {
     {"qos_1", qos_1},
     {"qos_2", qos_2},
+    {"one_answer_of_many", one_answer_of_many},
     {"order_over_broken_links", order_over_broken_links},
     {"only_where_it_matches", only_where_it_matches},
     {"takeover_during_traffic", takeover_during_traffic},
