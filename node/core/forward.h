@@ -23,10 +23,10 @@ struct route;
 struct fchunk {
     struct frame_buf *frame; /* body_n bytes of body are written, not sealed */
     uint32_t body_n;
-    uint32_t peer;  /* number */
-    uint32_t shard; /* that waits for the answers */
-    uint32_t count; /* entries */
-    uint32_t waits; /* of them with a pending */
+    uint32_t peer;             /* number */
+    uint32_t shard;            /* that waits for the answers */
+    uint32_t count;            /* entries */
+    uint32_t waits;            /* of them with a pending */
     uint32_t pendings_n;       /* may be less than count: nobody waits for the entries behind */
     struct pending **pendings; /* by entry, NULL where nobody waits */
     struct fchunk *next;       /* what follows is the cluster thread's: until all answers are there */

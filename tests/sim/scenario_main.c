@@ -57,7 +57,8 @@ static void qos_2(struct stage *s)
     qos_across_nodes(s, 2);
 }
 
-/* Answers are waited for by entry of a frame: here for the first one alone, and then the other node is gone. */
+/* Answers are waited for by entry of a frame: here for the first one alone, and then the other node is gone.
+ */
 static void one_answer_of_many(struct stage *s)
 {
     struct actor *pub, *sub, *later = actor_new(s, "later"), *reader = actor_new(s, "reader");
