@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/http.h"
 
+#include "node/admin/http_static.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -94,12 +95,15 @@ static void on_request(struct evhttp_request *req, void *arg)
     const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
     const struct http_route *route = path ? route_find(path) : NULL;
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
+    bool is_read = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
     struct http_answer a = {.status = 200};
+    if (!route && path && is_read && http_static_answer(req, path))
+        return;
     if (!route) {
         refuse(req, 404, "NOT_FOUND", "There is nothing at this path.");
         return;
     }
-    if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+    if (!is_read) {
         evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "GET, HEAD");
         refuse(req, 405, "METHOD_NOT_ALLOWED", "Only GET and HEAD are allowed here.");
         return;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls, by name. Lists come as pages; an answer that is a bare array is one too.
+import { http } from "./http";
+import type {
+  Alarm, ApiKey, Client, Cluster, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, SubscribeOptions,
+  Subscription, Topic, User,
+} from "./types";
+
+const part = encodeURIComponent;
+
+async function pageOf<T>(path: string, query: Query): Promise<Page<T>> {
+  const answer = await http.get<Page<T> | T[]>(path, query);
+  if (Array.isArray(answer)) return { data: answer, meta: { count: answer.length, hasnext: false } };
+  return { data: answer?.data ?? [], meta: answer?.meta ?? {} };
+}
+
+const listOf = async <T>(path: string, query: Query = {}) => (await pageOf<T>(path, query)).data;
+
+export const api = {
+  login: (username: string, password: string) => http.post<Login>("login", { username, password }),
+  logout: (username: string) => http.post<void>("logout", { username }),
+  passwordChange: (username: string, old_pwd: string, new_pwd: string) =>
+    http.post<Login | undefined>(`users/${part(username)}/change_pwd`, { old_pwd, new_pwd }),
+
+  nodes: () => listOf<Node>("nodes"),
+  node: (name: string) => http.get<Node>(`nodes/${part(name)}`),
+  nodeStats: (name: string) => http.get<Record<string, unknown>>(`nodes/${part(name)}/stats`),
+  nodeMetrics: (name: string) => http.get<Record<string, unknown>>(`nodes/${part(name)}/metrics`),
+  cluster: () => http.get<Cluster>("cluster"),
+  monitor: (node = "") => http.get<Monitor>(node ? `monitor_current/nodes/${part(node)}` : "monitor_current"),
+  history: async (seconds: number) => {
+    const answer = await http.get<Sample[]>("monitor", { latest: seconds });
+    return Array.isArray(answer) ? answer : [];
+  },
+
+  clients: (query: Query) => pageOf<Client>("clients", query),
+  client: (id: string) => http.get<Client>(`clients/${part(id)}`),
+  clientSubscriptions: (id: string) => listOf<Subscription>(`clients/${part(id)}/subscriptions`),
+  clientSubscribe: (id: string, options: SubscribeOptions) => http.post<unknown>(`clients/${part(id)}/subscribe`, options),
+  clientUnsubscribe: (id: string, topic: string) => http.post<void>(`clients/${part(id)}/unsubscribe`, { topic }),
+  clientKick: (id: string) => http.delete<void>(`clients/${part(id)}`),
+
+  subscriptions: (query: Query) => pageOf<Subscription>("subscriptions", query),
+  topics: (query: Query) => pageOf<Topic>("topics", query),
+  retained: (query: Query) => pageOf<Retained>("mqtt/retainer/messages", query),
+  retainedGet: (topic: string) => http.get<Retained>(`mqtt/retainer/message/${part(topic)}`),
+  retainedDelete: (topic: string) => http.delete<void>(`mqtt/retainer/message/${part(topic)}`),
+
+  listeners: () => listOf<Listener>("listeners"),
+  listenerAct: (id: string, verb: "start" | "stop" | "restart") => http.post<unknown>(`listeners/${part(id)}/${verb}`),
+
+  alarms: (query: Query) => pageOf<Alarm>("alarms", query),
+  alarmsClear: () => http.delete<void>("alarms"),
+
+  users: () => listOf<User>("users"),
+  userAdd: (user: User & { password: string }) => http.post<User>("users", user),
+  userChange: (name: string, user: { description: string; role: string }) => http.put<User>(`users/${part(name)}`, user),
+  userDelete: (name: string) => http.delete<void>(`users/${part(name)}`),
+
+  keys: () => listOf<ApiKey>("api_key"),
+  keyAdd: (key: Pick<ApiKey, "name" | "desc" | "enable" | "expired_at" | "role">) => http.post<ApiKey>("api_key", key),
+  keyChange: (name: string, key: Pick<ApiKey, "desc" | "enable" | "expired_at">) => http.put<ApiKey>(`api_key/${part(name)}`, key),
+  keyDelete: (name: string) => http.delete<void>(`api_key/${part(name)}`),
+
+  configuration: () => http.get<unknown>("configs"),
+};

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API answers, as far as the dashboard reads it. Everything that an older or newer node may leave out is
+// optional.
+
+export type Query = Record<string, string | number | boolean | undefined>;
+
+export interface Page<T> {
+  data: T[];
+  meta: { page?: number; limit?: number; count?: number; hasnext?: boolean };
+}
+
+export interface Login {
+  token: string;
+  version?: string;
+  role?: string;
+  must_change_password?: boolean;
+}
+
+// How one node sees another.
+export interface Peer {
+  name: string;
+  state?: string; // alive, suspect, dead, left
+  link?: string; // up, down
+  since?: string;
+  link_since?: string;
+  why?: string;
+  link_ended?: string;
+  draining?: boolean;
+  address?: string;
+  routes?: number;
+  routes_complete?: boolean;
+  ring_bytes?: number; // waiting on the link
+  forwarded?: number;
+  received?: number;
+  dropped?: number;
+}
+
+export interface Node {
+  node: string;
+  node_status?: string; // running, stopped
+  version?: string;
+  uptime?: number; // ms
+  connections?: number;
+  live_connections?: number;
+  cluster_sessions?: number;
+  load1?: number | string;
+  load5?: number | string;
+  load15?: number | string;
+  max_fds?: number;
+  memory_total?: string | number;
+  memory_used?: string | number;
+  role?: string;
+  edition?: string;
+  log_path?: string;
+  sys_path?: string;
+  workers?: number;
+  peers?: Peer[];
+}
+
+export interface Cluster {
+  name?: string;
+  self?: string;
+  nodes?: string[];
+  members?: (Peer & { self?: boolean })[];
+}
+
+export interface Monitor {
+  received_msg_rate?: number;
+  sent_msg_rate?: number;
+  dropped_msg_rate?: number;
+  persisted_rate?: number;
+  received_bytes_rate?: number;
+  sent_bytes_rate?: number;
+  connections?: number;
+  live_connections?: number;
+  cluster_sessions?: number;
+  subscriptions?: number;
+  shared_subscriptions?: number;
+  topics?: number;
+  retained_msg_count?: number;
+}
+
+export interface Sample extends Monitor {
+  time_stamp: number;
+  received?: number;
+  sent?: number;
+  dropped?: number;
+}
+
+export interface Client {
+  clientid: string;
+  username?: string | null;
+  connected?: boolean;
+  connected_at?: string;
+  disconnected_at?: string;
+  created_at?: string;
+  node?: string;
+  listener?: string;
+  ip_address?: string;
+  port?: number;
+  proto_name?: string;
+  proto_ver?: number;
+  keepalive?: number;
+  clean_start?: boolean;
+  expiry_interval?: number;
+  mountpoint?: string | null;
+  subscriptions_cnt?: number;
+  subscriptions_max?: number | string;
+  inflight_cnt?: number;
+  inflight_max?: number | string;
+  awaiting_rel_cnt?: number;
+  awaiting_rel_max?: number | string;
+  mqueue_len?: number;
+  mqueue_max?: number | string;
+  mqueue_dropped?: number;
+  recv_oct?: number;
+  recv_pkt?: number;
+  recv_msg?: number;
+  send_oct?: number;
+  send_pkt?: number;
+  send_msg?: number;
+  [field: string]: unknown;
+}
+
+export interface Subscription {
+  node?: string;
+  topic: string;
+  clientid: string;
+  qos: number;
+  nl?: number;
+  rap?: number;
+  rh?: number;
+  durable?: boolean;
+}
+
+export interface SubscribeOptions {
+  topic: string;
+  qos: number;
+  nl: number;
+  rap: number;
+  rh: number;
+}
+
+export interface Topic {
+  topic: string;
+  node?: string | string[];
+  session?: string;
+}
+
+export interface Retained {
+  msgid?: string;
+  topic: string;
+  qos?: number;
+  publish_at?: string;
+  from_clientid?: string;
+  from_username?: string;
+  payload?: string; // base64
+}
+
+export interface ListenerStatus {
+  running?: boolean;
+  max_connections?: number | string;
+  current_connections?: number;
+}
+
+export interface Listener {
+  id: string;
+  type?: string;
+  name?: string;
+  bind?: string;
+  enable?: boolean;
+  acceptors?: number;
+  number?: number;
+  status?: ListenerStatus;
+  node_status?: { node: string; status?: ListenerStatus }[];
+}
+
+export interface Alarm {
+  node?: string;
+  name: string;
+  message?: string;
+  details?: unknown;
+  duration?: number; // ms
+  activate_at?: string;
+  deactivate_at?: string;
+}
+
+export interface User {
+  username: string;
+  description?: string;
+  role?: string;
+  backend?: string;
+}
+
+export interface ApiKey {
+  name: string;
+  api_key?: string;
+  api_secret?: string; // only in the answer that creates it
+  expired_at?: string | null;
+  created_at?: string;
+  desc?: string;
+  enable?: boolean;
+  expired?: boolean;
+  role?: string;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the mock server knows, and its calls: [method, path, what answers (state, parts, query, body, token), open to all].
+import { randomBytes } from "node:crypto";
+
+const ago = (s) => new Date(Date.now() - s * 1000).toISOString();
+const NODES = ["covey@10.0.0.1", "covey@10.0.0.2", "covey@10.0.0.3"];
+const found = (value) => (value ? [200, value] : [404, { code: "NOT_FOUND", message: "Not found." }]);
+
+export function world(wsPort) {
+  const clients = Array.from({ length: 137 }, (_, i) => client(i));
+  const subscriptions = clients.flatMap((c, i) => [
+    { node: c.node, topic: `plant/${i % 12}/+/temperature`, clientid: c.clientid, qos: i % 3, nl: 0, rap: 0, rh: 0, durable: !c.clean_start },
+    ...(i % 5 ? [] : [{ node: c.node, topic: `$share/workers/orders/#`, clientid: c.clientid, qos: 1, nl: 0, rap: 1, rh: 2, durable: false }]),
+  ]);
+  return {
+    started: Date.now(),
+    fails: 0, // a status that every call is answered with
+    tokens: new Map(),
+    users: new Map([
+      ["admin", { username: "admin", password: "public", role: "administrator", description: "", mustChange: true }],
+      ["watch", { username: "watch", password: "look-only-1", role: "viewer", description: "the screen on the wall" }],
+    ]),
+    keys: [{ name: "ingest", api_key: "5f1d7a9c20", created_at: ago(86400 * 9), expired_at: "infinity", enable: true, expired: false, desc: "line 4" }],
+    clients: new Map(clients.map((c) => [c.clientid, c])),
+    subscriptions,
+    retained: new Map(Array.from({ length: 23 }, (_, i) => retained(i)).map((m) => [m.topic, m])),
+    listeners: [["tcp", 1883, true], ["ssl", 8883, true], ["ws", wsPort, true], ["wss", 8084, false]].map(([type, port, running]) => ({
+      id: `${type}:default`, type, name: "default", bind: `0.0.0.0:${port}`, enable: running,
+      status: { running, max_connections: "infinity", current_connections: running ? 40 : 0 },
+      node_status: NODES.map((node) => ({ node, status: { running, max_connections: "infinity", current_connections: 13 } })),
+    })),
+    alarms: [
+      { node: NODES[2], name: "storage_failing", message: "what clients send cannot be stored: No space left on device", activate_at: ago(340) },
+      { node: NODES[0], name: "peer_lost", message: "covey@10.0.0.2 does not answer", activate_at: ago(9000), deactivate_at: ago(8700), duration: 300000 },
+    ],
+  };
+}
+
+function client(i) {
+  const connected = i % 9 !== 4;
+  return {
+    clientid: i === 0 ? "kickme" : `sensor-${String(i).padStart(4, "0")}`, username: i % 3 ? `plant${i % 4}` : null, connected,
+    connected_at: ago(60 + i * 71), disconnected_at: connected ? undefined : ago(40 + i), created_at: ago(60 + i * 71), node: NODES[i % 3],
+    listener: i % 4 ? "tcp:default" : "ws:default", ip_address: `10.1.${i % 7}.${i + 2}`, port: 40000 + i * 13, proto_name: "MQTT", proto_ver: [5, 4, 5, 3][i % 4],
+    keepalive: 60, clean_start: i % 2 === 0, expiry_interval: i % 2 ? 7200 : 0, subscriptions_cnt: 1, subscriptions_max: "infinity", inflight_cnt: i % 6,
+    inflight_max: 32, awaiting_rel_cnt: 0, awaiting_rel_max: 100, mqueue_len: connected ? 0 : i * 3, mqueue_max: 1000, mqueue_dropped: 0,
+    recv_oct: i * 91231, recv_pkt: i * 700, recv_msg: i * 512, send_oct: i * 13377, send_pkt: i * 90, send_msg: i * 61,
+  };
+}
+
+function retained(i) {
+  const payloads = [Buffer.from('{"celsius":21.4,"at":"2026-01-31T12:00:00Z","ok":true}'), Buffer.from("online"), Buffer.from([0, 255, 1, 2, 3, 250])];
+  return { msgid: String(i), topic: `plant/${i % 12}/unit-${i}/state`, qos: i % 3, publish_at: ago(i * 311), from_clientid: `sensor-${String(i + 1).padStart(4, "0")}`, from_username: "", payload: payloads[i % 3].toString("base64") };
+}
+
+function peers(self) {
+  return NODES.filter((n) => n !== self).map((name, i) => ({
+    name, address: "10.0.0.2:7946", state: name === NODES[2] && self === NODES[0] ? "suspect" : "alive", since: ago(4000 + i), link: "up", link_since: ago(3990),
+    why: name === NODES[2] && self === NODES[0] ? "no answer to a probe, three nodes were asked" : "", routes: 41, routes_complete: true, ring_bytes: 1300 * i, forwarded: 120431, received: 99310,
+  }));
+}
+
+const node = (name, i) => ({
+  node: name, node_status: "running", version: "0.1.0", uptime: 400000000 + i * 1000, connections: 46, live_connections: 41, cluster_sessions: 46,
+  load1: 0.41 + i, load5: 0.3, load15: 0.22, max_fds: 1048576, memory_total: "3.83G", memory_used: `${96 + i * 7}.00M`, role: "core", log_path: "/var/log/covey/covey.log", peers: peers(name),
+});
+
+function rates(state, atMs, share = 1) {
+  const s = atMs / 1000;
+  return {
+    received_msg_rate: Math.round(share * (18000 + 3200 * Math.sin(s / 31) + 900 * Math.sin(s / 5))),
+    sent_msg_rate: Math.round(share * (26100 + 5100 * Math.sin(s / 31 + 0.3) + 1300 * Math.sin(s / 7))),
+    dropped_msg_rate: Math.max(0, Math.round(3 * Math.sin(s / 43) - 2)), persisted_rate: 400,
+    connections: state.clients.size, live_connections: Math.round(share * (120 + 4 * Math.sin(s / 60))), cluster_sessions: state.clients.size,
+    subscriptions: state.subscriptions.length, shared_subscriptions: 28, topics: 14, retained_msg_count: state.retained.size,
+  };
+}
+
+function history(state, seconds) {
+  const now = Math.floor(Date.now() / 10000) * 10000;
+  return Array.from({ length: Math.floor(seconds / 10) }, (_, i) => now - (Math.floor(seconds / 10) - 1 - i) * 10000).map((at) => {
+    const r = rates(state, at);
+    return { time_stamp: at, connections: r.connections, live_connections: r.live_connections, subscriptions: r.subscriptions, topics: r.topics,
+      received: r.received_msg_rate * 10, sent: r.sent_msg_rate * 10, dropped: r.dropped_msg_rate * 10 };
+  });
+}
+
+function page(rows, query) {
+  const at = Number(query.page ?? 1), limit = Number(query.limit ?? 100);
+  return [200, { data: rows.slice((at - 1) * limit, at * limit), meta: { page: at, limit, count: rows.length, hasnext: at * limit < rows.length } }];
+}
+
+function login(state, _parts, _query, body) {
+  const user = state.users.get(body.username);
+  if (!user || user.password !== body.password) return [401, { code: "BAD_USERNAME_OR_PWD", message: "Wrong user name or password." }];
+  const token = randomBytes(16).toString("hex");
+  state.tokens.set(token, user);
+  return [200, { token, version: "0.1.0", license: { edition: "opensource" }, role: user.role, must_change_password: user.mustChange }];
+}
+
+function passwordChange(state, [name], _query, body) {
+  const user = state.users.get(name);
+  if (user?.password !== body.old_pwd) return [400, { code: "BAD_PASSWORD", message: "The old password is wrong." }];
+  Object.assign(user, { password: body.new_pwd, mustChange: false });
+  for (const [token, who] of state.tokens) if (who === user) state.tokens.delete(token);
+  return [204];
+}
+
+function clients(state, _parts, q) {
+  return page([...state.clients.values()].filter((c) =>
+    (!q.like_clientid || c.clientid.includes(q.like_clientid)) && (!q.like_username || (c.username ?? "").includes(q.like_username)) &&
+    (!q.ip_address || c.ip_address === q.ip_address) && (!q.conn_state || c.connected === (q.conn_state === "connected")) &&
+    (!q.proto_ver || c.proto_ver === Number(q.proto_ver)) && (!q.node || c.node === q.node)), q);
+}
+
+function subscribe(state, [id], _query, body) {
+  const s = { node: state.clients.get(id)?.node, clientid: id, durable: false, ...body };
+  state.subscriptions.push(s);
+  return [200, s];
+}
+
+function unsubscribe(state, [id], _query, body) {
+  state.subscriptions = state.subscriptions.filter((s) => s.clientid !== id || s.topic !== body.topic);
+  return [204];
+}
+
+const subscriptions = (state, _parts, q) => page(state.subscriptions.filter((s) =>
+  (!q.clientid || s.clientid === q.clientid) && (!q.topic || s.topic === q.topic) && (!q.qos || s.qos === Number(q.qos))), q);
+
+function topics(state, _parts, q) {
+  const rows = new Map(state.subscriptions.map((s) => [`${s.topic} ${s.node}`, { topic: s.topic, node: s.node }]));
+  return page([...rows.values()].filter((r) => !q.topic || r.topic === q.topic), q);
+}
+
+function listenerAct(state, [id, verb]) {
+  const l = state.listeners.find((one) => one.id === id);
+  if (!l) return found(l);
+  for (const s of [l.status, ...l.node_status.map((n) => n.status)]) s.running = verb !== "stop";
+  return [200, l];
+}
+
+function userAdd(state, _parts, _query, body) {
+  if (state.users.has(body.username)) return [400, { code: "ALREADY_EXISTS", message: "There is a user of this name." }];
+  state.users.set(body.username, { ...body });
+  return [200, { username: body.username, role: body.role, description: body.description }];
+}
+
+function keyAdd(state, _parts, _query, body) {
+  const key = { ...body, api_key: randomBytes(5).toString("hex"), created_at: ago(0), expired: false };
+  state.keys.push(key);
+  return [200, { ...key, api_secret: randomBytes(16).toString("hex") }];
+}
+
+const removed = (has) => (has ? [204] : found(null));
+const one = "([^/]+)";
+const at = (path) => new RegExp(`^${path}$`);
+
+export const routes = [
+  ["POST", at("/login"), login, true],
+  ["POST", at("/logout"), (s, _p, _q, _b, token) => removed(s.tokens.delete(token))],
+  ["GET", at("/nodes"), () => [200, NODES.map(node)]],
+  ["GET", at(`/nodes/${one}`), (_s, [n]) => found(NODES.includes(n) && node(n, NODES.indexOf(n)))],
+  ["GET", at(`/nodes/${one}/stats`), (s) => [200, { "connections.count": s.clients.size, "subscriptions.count": s.subscriptions.length, "retained.count": s.retained.size, "topics.count": 14 }]],
+  ["GET", at(`/nodes/${one}/metrics`), () => [200, { "bytes.received": 912381221, "bytes.sent": 1412300101, "messages.received": 91231, "messages.sent": 123112, "messages.dropped": 0, "messages.dropped.queue_full": 0, "packets.connect.received": 1310 }]],
+  ["GET", at("/cluster"), () => [200, { name: "plant", self: NODES[0], nodes: NODES }]],
+  ["GET", at("/monitor_current"), (s) => [200, rates(s, Date.now())]],
+  ["GET", at(`/monitor_current/nodes/${one}`), (s) => [200, rates(s, Date.now(), 1 / 3)]],
+  ["GET", at("/monitor"), (s, _p, q) => [200, history(s, Number(q.latest ?? 3600))]],
+  ["GET", at("/clients"), clients],
+  ["GET", at(`/clients/${one}`), (s, [id]) => (s.clients.has(id) ? [200, s.clients.get(id)] : [404, { code: "CLIENTID_NOT_FOUND", message: "Client ID not found." }])],
+  ["DELETE", at(`/clients/${one}`), (s, [id]) => removed(s.clients.delete(id))],
+  ["GET", at(`/clients/${one}/subscriptions`), (s, [id]) => [200, s.subscriptions.filter((x) => x.clientid === id)]],
+  ["POST", at(`/clients/${one}/subscribe`), subscribe],
+  ["POST", at(`/clients/${one}/unsubscribe`), unsubscribe],
+  ["GET", at("/subscriptions"), subscriptions],
+  ["GET", at("/topics"), topics],
+  ["GET", at("/mqtt/retainer/messages"), (s, _p, q) => page([...s.retained.values()].map((m) => ({ ...m, payload: undefined })).filter((m) => !q.topic || m.topic === q.topic), q)],
+  ["GET", at(`/mqtt/retainer/message/${one}`), (s, [topic]) => found(s.retained.get(topic))],
+  ["DELETE", at(`/mqtt/retainer/message/${one}`), (s, [topic]) => removed(s.retained.delete(topic))],
+  ["GET", at("/listeners"), (s) => [200, s.listeners]],
+  ["POST", at(`/listeners/${one}/(start|stop|restart)`), listenerAct],
+  ["GET", at("/alarms"), (s, _p, q) => page(s.alarms.filter((a) => (q.activated === "false") === Boolean(a.deactivate_at)), q)],
+  ["DELETE", at("/alarms"), (s) => [204, void (s.alarms = s.alarms.filter((a) => !a.deactivate_at))]],
+  ["GET", at("/users"), (s) => [200, [...s.users.values()].map(({ username, role, description }) => ({ username, role, description, backend: "local" }))]],
+  ["POST", at("/users"), userAdd],
+  ["PUT", at(`/users/${one}`), (s, [name], _q, body) => found(s.users.has(name) && Object.assign(s.users.get(name), body))],
+  ["DELETE", at(`/users/${one}`), (s, [name]) => removed(s.users.delete(name))],
+  ["POST", at(`/users/${one}/change_pwd`), passwordChange],
+  ["GET", at("/api_key"), (s) => [200, s.keys]],
+  ["POST", at("/api_key"), keyAdd],
+  ["PUT", at(`/api_key/${one}`), (s, [name], _q, body) => found(Object.assign(s.keys.find((k) => k.name === name) ?? {}, body))],
+  ["DELETE", at(`/api_key/${one}`), (s, [name]) => [204, void (s.keys = s.keys.filter((k) => k.name !== name))]],
+  ["GET", at("/configs"), () => [200, { node: { name: NODES[0], workers: 2, data_dir: "/var/lib/covey" }, mqtt: { max_inflight: 32, max_packet_size: "1MB", allow_anonymous: "auto" }, listeners: { tcp: { default: { bind: "0.0.0.0:1883", enable: true } } } }]],
+];

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first ten minutes of an operator, in one browser tab; each test goes on where the one before has ended.
+import { spawn, spawnSync } from "node:child_process";
+import { PASSWORD, check, env, isMock, logIn, open, picture, same, until } from "./browser.js";
+
+const USER = env.DASHBOARD_USER ?? "admin";
+const FIRST_PASSWORD = env.DASHBOARD_PASSWORD ?? "public";
+const mosquitto = ["-h", "127.0.0.1", "-p", env.BROKER_PORT];
+
+function subscriber(...more) {
+  const child = spawn("stdbuf", ["-oL", "mosquitto_sub", ...mosquitto, "-t", "test", ...more]);
+  child.text = "";
+  child.stdout.on("data", (part) => (child.text += part));
+  return child;
+}
+
+function publish(text) {
+  const done = spawnSync("mosquitto_pub", [...mosquitto, "-q", "1", "-t", "test", "-m", text], { encoding: "utf8" });
+  same(done.status, 0, `mosquitto_pub ${done.stderr}`);
+}
+
+export function flow({ browser, url }) {
+  let page;
+  const go = async (name) => {
+    await page.getByTestId(`nav-${name}`).click();
+    await page.locator(`[data-test="nav-${name}"][aria-current="page"]`).waitFor();
+  };
+  const row = (table, text) => page.getByTestId(table).locator("tbody tr", { hasText: text });
+  const clean = () => same(page.problems.join("\n"), "", "the browser complains");
+
+  return [
+    ["flow_wrong_password", async () => {
+      // A refused login is an answer with status 401, which the browser writes down.
+      page = await open(browser, url, {}, ["status of 401"]);
+      await logIn(page, USER, "not-the-password");
+      await page.getByRole("alert").waitFor();
+      check((await page.getByRole("alert").innerText()).includes("wrong"), "it says what is wrong");
+    }],
+    ["flow_first_login_asks_for_a_password", async () => {
+      await logIn(page, USER, FIRST_PASSWORD);
+      await page.getByRole("heading", { name: "Choose a new password" }).waitFor();
+      await page.locator("#password-new").fill("short");
+      await page.getByText("Too short").waitFor();
+      await page.locator("#password-new").fill(PASSWORD);
+      await page.locator("#password-again").fill(`${PASSWORD}x`);
+      await page.getByText("not the same").waitFor();
+      check(await page.getByRole("button", { name: "Set password" }).isDisabled(), "the button waits");
+      await page.locator("#password-again").fill(PASSWORD);
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
+      check(!page.url().includes(PASSWORD), "nothing secret in the address");
+      clean();
+    }],
+    ["flow_chinese_and_back", async () => {
+      await page.getByTestId("language").click();
+      await page.getByRole("heading", { name: "概览" }).waitFor();
+      same(await page.evaluate(() => document.documentElement.lang), "zh-CN");
+      await page.getByTestId("language").click();
+      await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
+    }],
+    ["flow_charts_append_points", async () => {
+      const chart = page.locator(".chart canvas").first();
+      await chart.waitFor();
+      const before = await chart.evaluate((c) => { c.dataset.kept = "yes"; return c.toDataURL(); });
+      let history = 0;
+      page.on("request", (r) => { history += /\/monitor\?/.test(r.url()); });
+      await until(async () => (await chart.evaluate((c) => c.toDataURL())) !== before, "the chart moves");
+      same(await chart.getAttribute("data-kept"), "yes", "it is the same canvas");
+      same(history, 0, "history is not asked for again");
+      check(/\d/.test(await page.locator(".tile .value").first().innerText()), "a number with a unit");
+    }],
+    ["flow_websocket_tool", async () => {
+      await go("socket");
+      check(/^mqttjs_/.test(await page.locator("#client-id").inputValue()), "a client id of its own");
+      same(await page.locator("#path").inputValue(), "/mqtt");
+      await page.locator("#port").fill(env.BROKER_WS_PORT);
+      await page.getByTestId("connect").click();
+      await page.getByTestId("socket-state").getByText("connected", { exact: true }).waitFor();
+      same(await page.locator("#subscribe-topic").inputValue(), "test");
+      await page.getByTestId("subscribe").click();
+      await page.getByTestId("subscribed").waitFor();
+
+      publish("hello");
+      await row("received", "hello").waitFor();
+      const desktop = subscriber("-d");
+      try {
+        await until(() => desktop.text.includes("SUBACK"), "mosquitto_sub subscribes");
+        await page.locator("#publish-payload").fill("hi");
+        await page.getByTestId("publish").click();
+        await row("sent", "hi").waitFor();
+        await row("received", "hi").waitFor();
+        await until(() => /^hi$/m.test(desktop.text), "mosquitto_sub gets what the page published");
+        publish("to both");
+        await row("received", "to both").waitFor();
+        await until(() => /^to both$/m.test(desktop.text), "mosquitto_sub gets it too");
+      } finally {
+        desktop.kill();
+      }
+      same(await row("sent", "hi").count(), 1, "sent once");
+      await picture(page, "flow-websocket");
+      clean();
+    }],
+    ["flow_websocket_mqtt_311", async () => {
+      await page.getByTestId("connect").click();
+      await page.getByTestId("socket-state").getByText("not connected").waitFor();
+      await page.locator(".connect .el-select").first().click();
+      await page.getByRole("option", { name: "MQTT 3.1.1" }).click();
+      await page.getByTestId("connect").click();
+      await page.getByTestId("socket-state").getByText("connected", { exact: true }).waitFor();
+      await page.getByTestId("subscribe").click();
+      await page.getByTestId("subscribed").waitFor();
+      await page.locator("#publish-payload").fill("in 3.1.1");
+      await page.getByTestId("publish").click();
+      await row("received", "in 3.1.1").waitFor();
+      await page.getByRole("button", { name: "Unsubscribe test" }).click();
+      await page.getByTestId("subscribed").waitFor({ state: "detached" });
+      clean();
+    }],
+    ["flow_clients_and_kick", async () => {
+      const victim = isMock ? null : subscriber("-i", "kickme");
+      try {
+        await go("clients");
+        await page.getByTestId("search").locator("input").or(page.locator("input[data-test='search']")).first().fill("kickme");
+        const line = page.locator("tr[data-row='kickme']");
+        await until(async () => {
+          await page.keyboard.press("Enter");
+          return line.isVisible();
+        }, "the client is listed");
+        await line.getByRole("link", { name: "kickme" }).click();
+        await page.getByRole("heading", { name: "kickme" }).waitFor();
+        await page.getByText("In flight").waitFor();
+        await page.getByTestId("kick").click();
+        const dialog = page.getByRole("dialog");
+        await dialog.waitFor();
+        await dialog.getByRole("button", { name: "Cancel" }).click();
+        await dialog.waitFor({ state: "hidden" });
+        await page.getByTestId("kick").click();
+        await page.getByRole("dialog").getByRole("button", { name: "Kick" }).click();
+        await page.getByText("kickme is gone.").waitFor();
+      } finally {
+        victim?.kill();
+      }
+      clean();
+    }],
+    ["flow_log_out", async () => {
+      await page.getByTestId("user").click();
+      await page.getByTestId("logout").click();
+      await page.getByRole("heading", { name: "Log in" }).waitFor();
+      same(await page.evaluate(() => sessionStorage.getItem("covey.session")), null, "nothing is kept");
+      await page.goto(`${url}#/clients`);
+      await page.getByRole("heading", { name: "Log in" }).waitFor();
+      await page.context().close();
+    }],
+  ];
+}
