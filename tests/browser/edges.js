@@ -167,6 +167,14 @@ export function edges({ browser, url, state, serve }) {
       clean(page);
       await page.context().close();
     }],
+    ["edge_pages_of_the_broker", async () => {
+      const page = await open(browser, env.BROKER_URL);
+      await page.getByRole("heading", { name: "Log in" }).waitFor();
+      await page.getByTestId("theme").click();
+      check(await page.evaluate(() => document.documentElement.classList.contains("dark")), "it is dark");
+      clean(page);
+      await page.context().close();
+    }],
     ["edge_everything_has_a_name", async () => {
       const page = await asAdmin();
       for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {

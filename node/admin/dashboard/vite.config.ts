@@ -2,13 +2,15 @@
 import { defineConfig } from "vite";
 import vue from "@vitejs/plugin-vue";
 import Components from "unplugin-vue-components/vite";
+// @ts-expect-error: plain JavaScript
+import { licenses } from "./scripts/licenses.js";
 import { ElementPlusResolver } from "unplugin-vue-components/resolvers";
 
 // base "./": the dashboard runs under whatever path it is served at. assets/ has content hashes in its names, so
 // that browsers may keep it for ever.
 export default defineConfig({
   base: "./",
-  plugins: [vue(), Components({ dts: false, dirs: [], resolvers: [ElementPlusResolver({ importStyle: "css" })] })],
+  plugins: [vue(), Components({ dts: false, dirs: [], resolvers: [ElementPlusResolver({ importStyle: "css" })] }), licenses()],
   define: {
     __VUE_OPTIONS_API__: "true",
     __VUE_PROD_DEVTOOLS__: "false",

@@ -9,7 +9,7 @@ import { routes, world } from "./mock_api.js";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DIST = join(HERE, "..", "dist");
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8" };
 // The policy that the broker sends: what breaks it must break here too.
 const POLICY = /"(default-src [^"]*)"((?:\s*"[^"]*")*)/.exec(readFileSync(join(HERE, "..", "..", "http_static.c"), "utf8"))
   .slice(1, 3).join("").replace(/"\s*"/g, "").replace(/\s*"/g, "").trim();

@@ -76,10 +76,10 @@ function rates(state, atMs, share = 1) {
   };
 }
 
-function history(state, seconds) {
+function history(state, seconds, share = 1) {
   const now = Math.floor(Date.now() / 10000) * 10000;
   return Array.from({ length: Math.floor(seconds / 10) }, (_, i) => now - (Math.floor(seconds / 10) - 1 - i) * 10000).map((at) => {
-    const r = rates(state, at);
+    const r = rates(state, at, share);
     return { time_stamp: at, connections: r.connections, live_connections: r.live_connections, subscriptions: r.subscriptions, topics: r.topics,
       received: r.received_msg_rate * 10, sent: r.sent_msg_rate * 10, dropped: r.dropped_msg_rate * 10 };
   });
@@ -166,6 +166,7 @@ export const routes = [
   ["GET", at("/monitor_current"), (s) => [200, rates(s, Date.now())]],
   ["GET", at(`/monitor_current/nodes/${one}`), (s) => [200, rates(s, Date.now(), 1 / 3)]],
   ["GET", at("/monitor"), (s, _p, q) => [200, history(s, Number(q.latest ?? 3600))]],
+  ["GET", at(`/monitor/nodes/${one}`), (s, _p, q) => [200, history(s, Number(q.latest ?? 3600), 1 / 3)]],
   ["GET", at("/clients"), clients],
   ["GET", at(`/clients/${one}`), (s, [id]) => (s.clients.has(id) ? [200, s.clients.get(id)] : [404, { code: "CLIENTID_NOT_FOUND", message: "Client ID not found." }])],
   ["DELETE", at(`/clients/${one}`), (s, [id]) => removed(s.clients.delete(id))],

@@ -28,8 +28,8 @@ export const api = {
   nodeMetrics: (name: string) => http.get<Record<string, unknown>>(`nodes/${part(name)}/metrics`),
   cluster: () => http.get<Cluster>("cluster"),
   monitor: (node = "") => http.get<Monitor>(node ? `monitor_current/nodes/${part(node)}` : "monitor_current"),
-  history: async (seconds: number) => {
-    const answer = await http.get<Sample[]>("monitor", { latest: seconds });
+  history: async (seconds: number, node = "") => {
+    const answer = await http.get<Sample[]>(node ? `monitor/nodes/${part(node)}` : "monitor", { latest: seconds });
     return Array.isArray(answer) ? answer : [];
   },
 
