@@ -27,6 +27,25 @@ export function edges({ browser, url, state, serve }) {
       clean(page);
       await page.context().close();
     }],
+    ["edge_password_cannot_be_put_off", async () => {
+      state.users.set("fresh", { username: "fresh", password: "public", role: "administrator", mustChange: true });
+      const page = await open(browser, url, {}, ["status of 403"]);
+      await logIn(page, "fresh", "public");
+      await page.getByRole("heading", { name: "Choose a new password" }).waitFor();
+      await page.goto(`${url}#/`);
+      await page.reload();
+      const dialog = page.getByRole("dialog", { name: "Choose a new password" });
+      await dialog.waitFor();
+      await page.keyboard.press("Escape");
+      await page.locator("#password-old").fill("public");
+      await page.locator("#password-new").fill(PASSWORD);
+      await page.locator("#password-again").fill(PASSWORD);
+      await page.keyboard.press("Enter");
+      await dialog.waitFor({ state: "hidden" });
+      await page.locator(".tile .value", { hasText: /\d/ }).first().waitFor();
+      same(state.users.get("fresh").password, PASSWORD, "it is changed");
+      await page.context().close();
+    }],
     ["edge_lists_page_and_filter", async () => {
       const page = await asAdmin();
       await page.goto(`${url}#/clients`);

@@ -33,7 +33,6 @@ function command(program, ...args) {
   if (done.status !== 0) throw new Error(`${program} ${args.join(" ")}\n${done.stdout}${done.stderr}${done.error ?? ""}`);
 }
 
-await test("install", () => command("scripts/install"));
 await test("types", () => command("node", "node_modules/vue-tsc/bin/vue-tsc.js", "--noEmit", "-p", "tsconfig.json"));
 await test("texts", () => command("node", "--test", "test/texts.test.js"));
 const isBuilt = !isMock || (await test("build", () => {

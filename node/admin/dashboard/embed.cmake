@@ -22,7 +22,17 @@ if(with_dashboard)
   set(here ${CMAKE_CURRENT_LIST_DIR})
   set(out ${CMAKE_CURRENT_BINARY_DIR}/dashboard)
   set(DASHBOARD_SOURCE ${out}/static_files.c)
-  file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${here}/src/* ${here}/public/* ${here}/scripts/*)
+  # A folder changes when a file comes or goes. CONFIGURE_DEPENDS would look at every build, and none would find that
+  # there is nothing to do.
+  file(GLOB_RECURSE entries LIST_DIRECTORIES true ${here}/src/* ${here}/public/* ${here}/scripts/*)
+  set(inputs "")
+  foreach(entry ${here}/src ${here}/public ${here}/scripts ${entries})
+    if(IS_DIRECTORY ${entry})
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${entry})
+    else()
+      list(APPEND inputs ${entry})
+    endif()
+  endforeach()
   list(APPEND inputs ${here}/index.html ${here}/vite.config.ts ${here}/package.json ${here}/package-lock.json)
   add_custom_command(OUTPUT ${out}/static_files.c
     COMMAND ${here}/scripts/install ${COVEY_NPM}

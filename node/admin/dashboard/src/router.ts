@@ -39,3 +39,14 @@ router.beforeEach((to) => {
   }
   return true;
 });
+
+// A part of the dashboard that does not come, as after an upgrade of the node, when the names of all parts are new:
+// the page is loaded again, once.
+const RELOADED = "covey.reloaded";
+const RELOAD_AGAIN_MS = 20000;
+window.addEventListener("vite:preloadError", (event) => {
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED) ?? 0) < RELOAD_AGAIN_MS) return;
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  event.preventDefault();
+  location.reload();
+});

@@ -14,8 +14,8 @@ export class ApiError extends Error {
   }
 }
 
-// Whether the node answers, for the line on top of every page.
-export const reach = reactive({ isAway: false });
+// Whether the node answers, for the line on top of every page; whether it wants a new password before anything else.
+export const reach = reactive({ isAway: false, isPasswordDue: false });
 
 let onEnd: () => void = () => undefined;
 // Called when the API no longer takes the token.
@@ -81,6 +81,7 @@ async function request<T>(method: string, path: string, query: Query, body?: unk
   if (response.ok) return answer as T;
   const said = (typeof answer === "object" && answer ? answer : {}) as { code?: unknown; message?: unknown };
   const error = new ApiError(response.status, String(said.code ?? ""), typeof said.message === "string" ? said.message : "");
+  if (error.status === 403 && error.code.startsWith("PASSWORD_")) reach.isPasswordDue = true;
   if (error.status === 401 && token && token === session.token && path !== "login") {
     sessionEnd();
     onEnd();

@@ -19,9 +19,11 @@ export function useList<T>(fetch: (query: Query) => Promise<Page<T>>, filter: ()
   const limit = ref(50);
   const total = ref<number | null>(null);
   const hasNext = ref(false);
+  // What is typed counts when somebody asks for it, not when the list refreshes itself.
+  let applied = filter();
   const poll = usePoll(async () => {
     const asked = page.value;
-    const answer = await fetch({ ...filter(), page: asked, limit: limit.value });
+    const answer = await fetch({ ...applied, page: asked, limit: limit.value });
     if (asked !== page.value) return;
     rows.value = answer.data;
     const n = answer.meta.count;
@@ -32,6 +34,7 @@ export function useList<T>(fetch: (query: Query) => Promise<Page<T>>, filter: ()
   }, interval);
   function go(to: number) {
     page.value = to;
+    applied = filter();
     void poll.now();
   }
   return { ...poll, rows, page, limit, total, hasNext, go };
