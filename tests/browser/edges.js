@@ -196,11 +196,13 @@ export function edges({ browser, url, state, serve }) {
     }],
     ["edge_everything_has_a_name", async () => {
       const page = await asAdmin();
+      await page.setViewportSize({ width: 390, height: 800 });
       for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {
         await page.goto(`${url}#/${path}`);
         await page.locator("main > *").first().waitFor();
+        // innerText: what a narrow screen hides names nothing.
         const nameless = await page.evaluate(() => [...document.querySelectorAll("button, a, input, select, textarea")]
-          .filter((e) => e.offsetParent && !e.textContent.trim() && !e.getAttribute("aria-label") && !e.labels?.length && !e.closest("label"))
+          .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.innerText.trim() && !e.getAttribute("aria-label") && !e.labels?.length && !e.closest("label"))
           .map((e) => e.outerHTML.slice(0, 160)));
         same(nameless.join("\n"), "", `names on ${path}`);
       }
