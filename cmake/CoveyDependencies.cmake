@@ -6,6 +6,7 @@ pkg_check_modules(EVENT_HTTP REQUIRED IMPORTED_TARGET libevent_extra)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 # Debian's wslay has no pkg-config file.
 find_library(WSLAY_LIBRARY wslay REQUIRED)

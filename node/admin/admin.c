@@ -4,6 +4,7 @@
 #include "node/admin/herald.h"
 #include "node/admin/http.h"
 #include "node/admin/server.h"
+#include "node/admin/watch.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -21,6 +22,7 @@ struct admin {
     struct server *server;
     struct http *http; /* NULL: not wanted */
     struct herald *herald;
+    struct watch *watch;
     pthread_t thread;
     bool has_thread;
 };
@@ -67,6 +69,7 @@ static enum err admin_open(struct admin *a)
     if (e != OK)
         return e;
     a->herald = herald_new(&a->env, a->base);
+    a->watch = watch_new(&a->env, a->base);
     a->has_thread = pthread_create(&a->thread, NULL, admin_main, a) == 0;
     return a->has_thread ? OK : ERR_LIMIT;
 }
@@ -98,6 +101,7 @@ void admin_free(struct admin *a)
         CHECK(write(a->stop_fd, &one, sizeof one) == sizeof one);
         pthread_join(a->thread, NULL);
     }
+    watch_free(a->watch);
     herald_free(a->herald);
     http_free(a->http);
     server_free(a->server);

@@ -11,6 +11,12 @@
 struct store;
 struct admin;
 
+/* One key of the configuration, as it was loaded; none of the values is a secret. */
+struct admin_setting {
+    const char *key, *value;
+    const char *from; /* "default", "covey.yaml:12", "COVEY_NODE__NAME" */
+};
+
 struct admin_conf {
     struct io *io; /* running; it and the others outlive the admin */
     struct node *node;
@@ -23,6 +29,11 @@ struct admin_conf {
     struct sockaddr_storage http_addr; /* for HTTP */
     socklen_t http_addr_n;             /* 0: none */
     const char *http_text;             /* the address for people */
+    const char *data_dir;              /* for the password of the first start */
+    const char *log_file;              /* NULL: the log goes elsewhere */
+    const struct admin_setting *settings;
+    size_t settings_n;
+    uint64_t token_idle_ms; /* a login that is not used for so long ends */
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */
     uint32_t sys_heartbeat_ms; /* of its uptime and datetime; 0: not published */

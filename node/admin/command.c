@@ -7,7 +7,8 @@
 #include <time.h>
 
 static const struct command *const tables[] = {commands_node,     commands_clients,   commands_topics,
-                                               commands_retainer, commands_listeners, commands_cluster};
+                                               commands_retainer, commands_listeners, commands_cluster,
+                                               commands_alarms};
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -134,6 +135,6 @@ void call_init(struct call *c, struct admin_env *env, const char *const *words, 
 void call_fini(struct call *c)
 {
     inspect_buf_fini(&c->listing.buf);
-    store_reader_free(c->listing.reader);
+    retained_walk_end(&c->listing.retained);
     text_fini(&c->out);
 }

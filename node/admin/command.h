@@ -6,13 +6,16 @@
  * when that may be long, leaves a producer behind that is asked for more as the reader takes it. */
 
 #include "node/admin/admin.h"
+#include "node/admin/alarms.h"
 #include "node/admin/figures.h"
+#include "node/admin/retained_walk.h"
 #include "node/admin/text.h"
 
 /* What commands work with; one for the admin thread. */
 struct admin_env {
     struct admin_conf conf;
     struct figures figures;
+    struct alarms alarms;
     uint64_t started_ms; /* monotonic, of the node's start */
 };
 uint64_t admin_mono_ms(void);
@@ -28,9 +31,7 @@ struct listing {
     uint32_t place;
     struct inspect_place sub_place;
     struct inspect_buf buf;
-    struct store_reader *reader;
-    uint8_t key[STORE_KEY_MAX]; /* the last one seen */
-    uint32_t key_n;
+    struct retained_walk retained;
     uint64_t count;
 };
 
@@ -90,5 +91,6 @@ extern const struct command commands_topics[];
 extern const struct command commands_retainer[];
 extern const struct command commands_listeners[];
 extern const struct command commands_cluster[];
+extern const struct command commands_alarms[];
 
 #endif

@@ -3,13 +3,9 @@
 #include "node/admin/command.h"
 #include "node/core/retained.h"
 #include "proto/base/mem.h"
-#include "proto/mqtt/msg.h"
 #include "proto/topic/topic.h"
 
-/* The retained messages, read straight from the store with a reader of the call's own. The store may have
- * moved on between two pieces; each piece takes a fresh snapshot and goes on behind the last key. */
-
-enum { STEPS_MAX = 2000, DELETES_MAX = 500 };
+enum { DELETES_MAX = 500 };
 
 static void info(struct call *c)
 {
@@ -17,36 +13,11 @@ static void info(struct call *c)
                 (unsigned long long)store_count(c->env->conf.store, STORE_RETAINED));
 }
 
-/* Calls fn with the topic of each message that matches the first argument, "#" without one ($ included, as
- * an operator wants to see all). True: there is more. */
-static bool walk(struct call *c, bool (*fn)(struct call *c, struct bytes topic))
+/* Those that match the first argument, all without one: an operator wants to see those under $ too. */
+static bool walk(struct call *c, bool (*fn)(void *arg, struct bytes topic, struct bytes record))
 {
-    struct listing *l = &c->listing;
-    static const uint8_t first = 0;
-    struct bytes key, record, topic, from = l->key_n ? bytes_of(l->key, l->key_n) : bytes_of(&first, 1);
-    if (store_read_begin(l->reader) != OK)
-        return false;
-    bool more = false;
-    unsigned steps = 0;
-    enum err e = store_seek(l->reader, STORE_RETAINED, from, &key, &record);
-    for (; e == OK || e == ERR_CORRUPT; e = store_next(l->reader, &key, &record)) {
-        if (l->key_n && bytes_cmp(key, bytes_of(l->key, l->key_n)) <= 0)
-            continue;
-        if (steps++ == STEPS_MAX) {
-            more = true;
-            break;
-        }
-        memcpy(l->key, key.p, key.n);
-        l->key_n = key.n;
-        if (e != OK || !msg_record_topic(record, &topic))
-            continue;
-        if ((!c->args_n || topic_match(bytes_str(c->args[0]), topic)) && !fn(c, topic)) {
-            more = true;
-            break;
-        }
-    }
-    store_read_end(l->reader);
-    return more;
+    return retained_walk_piece(&c->listing.retained, c->args_n ? bytes_str(c->args[0]) : bytes_of(NULL, 0),
+                               fn, c);
 }
 
 static bool reader_open(struct call *c)
@@ -56,7 +27,7 @@ static bool reader_open(struct call *c)
         call_fail(c, "Not a topic or topic filter.");
         return false;
     }
-    if (store_reader_new(&c->listing.reader, c->env->conf.store) != OK) {
+    if (retained_walk_begin(&c->listing.retained, c->env->conf.store) != OK) {
         call_fail(c, "The store cannot be read.");
         return false;
     }
@@ -65,8 +36,10 @@ static bool reader_open(struct call *c)
 
 /* ---- topics --------------------------------------------------------------------------------------- */
 
-static bool topic_put(struct call *c, struct bytes topic)
+static bool topic_put(void *arg, struct bytes topic, struct bytes record)
 {
+    struct call *c = arg;
+    (void)record;
     text_escaped(&c->out, topic, "");
     text_add(&c->out, "\n");
     return true;
@@ -86,8 +59,10 @@ static void topics(struct call *c)
 /* ---- clean ---------------------------------------------------------------------------------------- */
 
 /* Topics to delete, each behind its length, in the listing's buffer. */
-static bool victim_add(struct call *c, struct bytes topic)
+static bool victim_add(void *arg, struct bytes topic, struct bytes record)
 {
+    struct call *c = arg;
+    (void)record;
     struct inspect_buf *b = &c->listing.buf;
     uint32_t n = topic.n;
     if (b->cap - b->n < sizeof n + n) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/http.h"
 
+#include "node/admin/api/api.h"
+#include "node/admin/api/front.h"
 #include "node/admin/http_static.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -16,7 +18,7 @@
 
 enum {
     HEADERS_BYTES_MAX = 8192,
-    BODY_BYTES_MAX = 4096,
+    BODY_BYTES_MAX = FRONT_BODY_BYTES_MAX,
     SILENCE_S = 5,
     LIFE_MS = 10000, /* of a connection: it is there for one request */
     CONNS_MAX = 64,  /* others wait in the backlog */
@@ -26,6 +28,7 @@ enum {
 
 struct http {
     struct admin_env *env;
+    struct api *api;
     struct evhttp *server;
     struct evconnlistener *listener;
     struct event *timer;
@@ -97,7 +100,7 @@ static void on_request(struct evhttp_request *req, void *arg)
     enum evhttp_cmd_type method = evhttp_request_get_command(req);
     bool is_read = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
     struct http_answer a = {.status = 200};
-    if (!route && path && is_read && http_static_answer(req, path))
+    if (!route && path && (api_take(h->api, req, path) || (is_read && http_static_answer(req, path))))
         return;
     if (!route) {
         refuse(req, 404, "NOT_FOUND", "There is nothing at this path.");
@@ -235,6 +238,7 @@ enum err http_new(struct http **out, struct admin_env *env, struct event_base *b
     struct http *h = mem_zalloc(sizeof *h);
     h->env = env;
     h->listener = listener;
+    h->api = api_new(env, base);
     h->server = server_make(h, base);
     h->timer = evtimer_new(base, on_timer, h);
     CHECK(h->timer && evhttp_bind_listener(h->server, listener));
@@ -247,6 +251,7 @@ void http_free(struct http *h)
 {
     if (!h)
         return;
+    api_free(h->api);
     evhttp_free(h->server); /* ends the connections and the listener */
     for (struct http_conn *c = h->conns; c < h->conns + CONNS_MAX; c++)
         if (c->bev)

@@ -2,8 +2,9 @@
 #ifndef COVEY_ADMIN_HTTP_H
 #define COVEY_ADMIN_HTTP_H
 
-/* The HTTP server of the admin thread: whether the node lives, is ready, what it is. It answers GET and HEAD
- * and changes nothing, so it asks nobody who he is. Requests are bounded in size and time. */
+/* The HTTP server of the admin thread: whether the node lives, is ready, what it is; the API (api/api.h); the
+ * dashboard. What is answered here is GET and HEAD and changes nothing, so nobody is asked who he is.
+ * Requests are bounded in size and time. */
 
 #include "node/admin/command.h"
 

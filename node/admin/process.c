@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* "VmRSS:     1234 kB" */
 static void status_read(struct process_info *out)
@@ -46,6 +47,8 @@ void process_info(struct process_info *out)
     *out = (struct process_info){0};
     status_read(out);
     out->fds = fds_count();
+    if (sysconf(_SC_PHYS_PAGES) > 0 && sysconf(_SC_PAGESIZE) > 0)
+        out->machine_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     if (getrlimit(RLIMIT_NOFILE, &r) == 0)
         out->fds_max = r.rlim_cur;
     if (getloadavg(out->load, 3) != 3)

@@ -9,6 +9,7 @@
 struct process_info {
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
+    uint64_t machine_bytes; /* memory of the machine */
     uint64_t threads;
     uint64_t fds;
     uint64_t fds_max;

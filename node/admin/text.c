@@ -28,11 +28,15 @@ static char *text_room(struct text *t, size_t n)
     return t->p + t->n;
 }
 
+void text_append(struct text *t, struct bytes b)
+{
+    bytes_put((uint8_t *)text_room(t, b.n), b);
+    t->n += b.n;
+}
+
 void text_add(struct text *t, const char *s)
 {
-    size_t n = strlen(s);
-    memcpy(text_room(t, n), s, n);
-    t->n += n;
+    text_append(t, bytes_str(s));
 }
 
 void text_printf(struct text *t, const char *fmt, ...)

@@ -14,6 +14,7 @@ struct text {
 
 void text_fini(struct text *t);
 void text_add(struct text *t, const char *s);
+void text_append(struct text *t, struct bytes b); /* as they are */
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As a JSON string, quotes included. What is not UTF-8 becomes '?'. */
 void text_json(struct text *t, struct bytes b);

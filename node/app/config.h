@@ -156,6 +156,7 @@ struct config_http {
     bool enable;
     struct config_addr bind;
     const char *bind_text;
+    uint64_t token_expired_time_ms;
 };
 
 /* certfile "" means that none is configured. */

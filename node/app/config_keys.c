@@ -265,9 +265,11 @@ const struct config_key config_keys[] = {
         "clients that a drain moves away in a second; N of them take N / this seconds"),
 
     KEY("dashboard.listeners.http.enable", BOOL, 0, http.enable, "true", 0, 0, NULL,
-        "whether to answer HTTP: /livez, /readyz and /status"),
+        "whether to answer HTTP: the dashboard, its API below /api/v5, /livez, /readyz and /status"),
     KEY("dashboard.listeners.http.bind", ADDR, 0, http.bind, "127.0.0.1:18083", 1, 65535, NULL,
-        "address and port for HTTP; it shows health and version to anybody who can reach it"),
+        "address and port for HTTP; whoever can reach it sees health and version, and may try passwords"),
+    KEY("dashboard.token_expired_time", DURATION, 0, http.token_expired_time_ms, "60m", 60 * MS_S, 24 * MS_H, NULL,
+        "a login to dashboard or API that is not used for so long ends; at the latest after a day"),
 
     KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
         "what is logged: this level and those above it"),

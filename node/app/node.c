@@ -3,6 +3,7 @@
 
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
+#include "node/app/config_load.h"
 #include "node/app/settings.h"
 #include "node/io/io.h"
 #include "proto/base/check.h"
@@ -32,6 +33,7 @@ struct parts {
     struct cluster_view_ops cluster_view;
     struct io *io;
     struct admin *admin;
+    struct admin_setting *shown; /* the configuration, for people */
     uint64_t boot_wall_ms;
     struct node_id id;
     uint64_t boot_epoch;
@@ -233,6 +235,19 @@ static void view_io_stats(void *ctx, struct cluster_io_stats *out)
     cluster_io_stats(ctx, out);
 }
 
+/* What has a value. */
+static size_t shown_make(struct parts *p)
+{
+    size_t n = 0;
+    p->shown = mem_zalloc((p->conf->items_n + 1) * sizeof *p->shown);
+    for (size_t i = 0; i < p->conf->items_n; i++) {
+        const struct config_item *item = &p->conf->items[i];
+        if (item->given)
+            p->shown[n++] = (struct admin_setting){item->path, item->text, item->where};
+    }
+    return n;
+}
+
 static enum err admin_start(struct parts *p)
 {
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
@@ -254,6 +269,10 @@ static enum err admin_start(struct parts *p)
         memcpy(&ac.http_addr, &p->conf->http.bind.u, p->conf->http.bind.len);
         ac.http_addr_n = p->conf->http.bind.len;
         ac.http_text = p->conf->http.bind_text;
+        ac.data_dir = p->conf->node.data_dir;
+        ac.settings_n = shown_make(p);
+        ac.settings = p->shown;
+        ac.token_idle_ms = p->conf->http.token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
 }
@@ -269,6 +288,7 @@ static void leave(struct mesh *m, void *arg)
 static void parts_stop(struct parts *p)
 {
     admin_free(p->admin);
+    free(p->shown);
     if (p->cluster && p->io)
         cluster_io_call(p->cluster, leave, NULL);
     if (p->io)

@@ -162,6 +162,7 @@ static void put_sub(struct inspect_buf *out, const struct subscription *sub)
     i->retain_handling = sub->retain_handling;
     i->no_local = sub->no_local;
     i->retain_as_published = sub->retain_as_published;
+    i->is_durable = session_is_persistent(sub->session);
 }
 
 enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct inspect_buf *out)

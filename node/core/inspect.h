@@ -74,8 +74,9 @@ struct inspect_sub {
     uint8_t retain_handling;
     bool no_local;
     bool retain_as_published;
-    uint8_t peer;   /* of a filter: number of the node that has subscribers (peers.h), or INSPECT_HERE */
-    uint8_t text[]; /* client id, filter, share name */
+    bool is_durable; /* of a session that outlives its connection */
+    uint8_t peer;    /* of a filter: number of the node that has subscribers (peers.h), or INSPECT_HERE */
+    uint8_t text[];  /* client id, filter, share name */
 };
 enum { INSPECT_HERE = 0xff };
 static inline struct bytes inspect_sub_client_id(const struct inspect_sub *s)

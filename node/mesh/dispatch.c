@@ -60,6 +60,8 @@ bool peer_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes bod
     case RPC_RETAINED_BUCKET:
     case RPC_RETAINED_WANT:
         return retained_on_frame(m, p, op, body);
+    case RPC_ADMIN:
+        return admin_on_frame(m, p, body);
     case RPC_HELLO:
     case RPC_RESUME:
     case RPC_ACK:

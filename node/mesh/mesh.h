@@ -23,6 +23,8 @@ struct mesh;
 enum { MESH_ADDRESS_MAX = 256 };
 
 /* Durations in milliseconds. */
+struct rpc_admin; /* proto/rpc/messages.h */
+
 struct mesh_conf {
     struct node *node;
     struct node_id id;
@@ -161,6 +163,13 @@ struct mesh_info {
     struct mesh_peer_info *peers; /* the caller's to free */
 };
 void mesh_info(struct mesh *m, struct mesh_info *out);
+
+/* What administrators ask other nodes (rpc_admin of proto/rpc/messages.h). fn is called on the mesh's thread
+ * with what another node sends, views that are valid during the call; NULL: such frames are dropped. */
+void mesh_admin_hook(struct mesh *m, void (*fn)(void *ctx, const char *from, const struct rpc_admin *a),
+                     void *ctx);
+/* False: there is no link to a node of this name, or it is too old. */
+bool mesh_admin_send(struct mesh *m, const char *node, const struct rpc_admin *a);
 
 /* Counters, for ctl and metrics. */
 #define MESH_COUNTERS(X)                                        \

@@ -131,6 +131,10 @@ struct mesh {
 
     struct retaining *retained;
 
+    /* administrators' calls */
+    void (*on_admin)(void *ctx, const char *from, const struct rpc_admin *a);
+    void *on_admin_ctx;
+
     bool is_leaving;
     uint64_t leave_ms;
     uint32_t drain_per_s;
@@ -186,6 +190,8 @@ void peer_mark_dirty(struct mesh *m, struct peer *p);
 /* Tells the shards about full and congested links. */
 void peer_room_update(struct mesh *m, struct peer *p);
 const char *peer_name(const struct peer *p);
+/* ---- admin.c -------------------------------------------------------------------------------------- */
+bool admin_on_frame(struct mesh *m, const struct peer *p, struct bytes body);
 
 /* ---- wire.c: frames in and out -------------------------------------------------------------------- */
 void wire_close(struct wire *w, const char *why);

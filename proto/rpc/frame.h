@@ -45,7 +45,8 @@ enum { RPC_FRAME_HEADER_N = 5 };
     X(RETAINED, 96)         /* Retained */                                                \
     X(RETAINED_DIGESTS, 97) /* RetainedDigests */                                         \
     X(RETAINED_BUCKET, 98)  /* RetainedBucket */                                          \
-    X(RETAINED_WANT, 99)    /* RetainedWant */
+    X(RETAINED_WANT, 99)    /* RetainedWant */                                            \
+    X(ADMIN, 112)           /* Admin: what administrators ask another node, and its answer */
 
 enum rpc_op {
 #define X(name, number) RPC_##name = number,

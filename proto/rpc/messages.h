@@ -197,4 +197,23 @@ struct rpc_retained_want {
 void rpc_retained_want_put(struct rpc_buf *b, const struct rpc_retained_want *m);
 bool rpc_retained_want_read(struct rpc_retained_want *m, struct bytes body, struct rpc_arena *a);
 
+/* ---- calls of administrators ---------------------------------------------------------------------- */
+
+enum rpc_admin_kind {
+    RPC_ADMIN_CALL = 1, /* data: the request */
+    RPC_ADMIN_PIECE,    /* data: a piece of the answer, which begins at offset and has total bytes */
+    RPC_ADMIN_MORE,     /* the piece from offset on is wanted */
+    RPC_ADMIN_KIND_END,
+};
+struct rpc_admin {
+    enum rpc_admin_kind kind;
+    uint64_t id;
+    uint64_t total;
+    uint64_t offset;
+    struct bytes data;
+};
+void rpc_admin_put(struct rpc_buf *b, const struct rpc_admin *m);
+/* False: malformed, or a piece that does not lie within its answer. */
+bool rpc_admin_read(struct rpc_admin *m, struct bytes body, struct rpc_arena *a);
+
 #endif

@@ -42,6 +42,7 @@ static void look(struct bytes b)
         rpc_buf_fini(&a);                                                    \
         rpc_buf_fini(&b);                                                    \
     }
+ROUND(admin)
 ROUND(hello)
 ROUND(resume)
 ROUND(results)
@@ -204,6 +205,7 @@ static void on_frame(unsigned op, struct bytes body)
         [RPC_ADOPT] = on_adopt,
         [RPC_MARK] = on_mark,
         [RPC_MARK_REPLY] = on_mark,
+        [RPC_ADMIN] = on_admin,
         [RPC_RETAINED] = on_retained,
         [RPC_RETAINED_DIGESTS] = on_retained_digests,
         [RPC_RETAINED_BUCKET] = on_retained_bucket,

@@ -191,5 +191,9 @@ export const routes = [
   ["POST", at("/api_key"), keyAdd],
   ["PUT", at(`/api_key/${one}`), (s, [name], _q, body) => found(Object.assign(s.keys.find((k) => k.name === name) ?? {}, body))],
   ["DELETE", at(`/api_key/${one}`), (s, [name]) => [204, void (s.keys = s.keys.filter((k) => k.name !== name))]],
-  ["GET", at("/configs"), () => [200, { node: { name: NODES[0], workers: 2, data_dir: "/var/lib/covey" }, mqtt: { max_inflight: 32, max_packet_size: "1MB", allow_anonymous: "auto" }, listeners: { tcp: { default: { bind: "0.0.0.0:1883", enable: true } } } }]],
+  ["GET", at("/configs"), () => [200, [
+    { key: "node.name", value: NODES[0], from: "/etc/covey/covey.yaml:3" }, { key: "node.workers", value: "2", from: "default" },
+    { key: "mqtt.max_inflight", value: "32", from: "default" }, { key: "mqtt.max_packet_size", value: "1MB", from: "COVEY_MQTT__MAX_PACKET_SIZE" },
+    { key: "listeners.tcp.default.bind", value: "0.0.0.0:1883", from: "default" },
+  ]]],
 ];

@@ -2,7 +2,7 @@
 // The calls, by name. Lists come as pages; an answer that is a bare array is one too.
 import { http } from "./http";
 import type {
-  Alarm, ApiKey, Client, Cluster, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, SubscribeOptions,
+  Alarm, ApiKey, Client, Cluster, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, Setting, SubscribeOptions,
   Subscription, Topic, User,
 } from "./types";
 
@@ -62,5 +62,5 @@ export const api = {
   keyChange: (name: string, key: Pick<ApiKey, "desc" | "enable" | "expired_at">) => http.put<ApiKey>(`api_key/${part(name)}`, key),
   keyDelete: (name: string) => http.delete<void>(`api_key/${part(name)}`),
 
-  configuration: () => http.get<unknown>("configs"),
+  configuration: () => listOf<Setting>("configs"),
 };

@@ -185,6 +185,12 @@ export interface Alarm {
   deactivate_at?: string;
 }
 
+export interface Setting {
+  key: string;
+  value: string;
+  from: string; // default, file and line, or a variable of the environment
+}
+
 export interface User {
   username: string;
   description?: string;

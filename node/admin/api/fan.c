@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/api/fan.h"
+
+#include "node/admin/api/api_i.h"
+#include "node/admin/api/serve.h"
+#include "node/mesh/mesh.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+/* Answers that join what many nodes say. */
+struct fan {
+    struct api_call *head;
+    json_t *nodes; /* to be asked */
+    size_t at;     /* API_PAGE: the one whose turn it is */
+    json_t *parts;
+    json_t *missing;
+    uint32_t waiting;
+    /* API_PAGE */
+    json_t *rows;
+    struct api_window
+        window; /* what is left of it; one row more than the page, to see whether there is one */
+    uint64_t count;
+    bool is_counted;
+    void (*done)(void *arg, const json_t *missing);
+    void *arg;
+};
+
+/* One node's part under way. */
+struct part {
+    struct fan *fan;
+    char *node;
+};
+
+/* ---- nodes ---------------------------------------------------------------------------------------- */
+
+static void info_call(struct mesh *m, void *arg)
+{
+    mesh_info(m, arg);
+}
+
+static bool info_ask(const struct api_call *c, struct mesh_info *info)
+{
+    const struct cluster_view_ops *view = c->env->conf.cluster;
+    *info = (struct mesh_info){0};
+    return view && view->ask(view->ctx, info_call, info) == OK;
+}
+
+json_t *fan_nodes(const struct api_call *c)
+{
+    json_t *names = json_array();
+    struct mesh_info info = {0};
+    json_push(names, json_of_str(api_node_name(c)));
+    if (info_ask(c, &info))
+        for (uint32_t i = 0; i < info.peers_n; i++)
+            if (info.peers[i].member.state != MEMBER_LEFT)
+                json_push(names, json_of_str(info.peers[i].member.name));
+    free(info.peers);
+    return names;
+}
+
+const char *fan_node_state(const struct api_call *c, const char *node)
+{
+    const char *state = strcmp(node, api_node_name(c)) == 0 ? "running" : NULL;
+    struct mesh_info info = {0};
+    if (!state && info_ask(c, &info))
+        for (uint32_t i = 0; i < info.peers_n; i++)
+            if (strcmp(info.peers[i].member.name, node) == 0)
+                state = info.peers[i].member.state <= MEMBER_SUSPECT ? "running" : "stopped";
+    free(info.peers);
+    return state;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------- */
+
+static void fan_end(struct fan *f)
+{
+    f->done(f->arg, f->missing);
+    json_decref(f->nodes);
+    json_decref(f->parts);
+    json_decref(f->missing);
+    json_decref(f->rows);
+    free(f);
+}
+
+static void parts_join(struct api_call *head, const json_t *parts)
+{
+    json_t *all = json_array();
+    size_t i;
+    json_t *part;
+    json_array_foreach((json_t *)(uintptr_t)parts, i, part)
+    {
+        const json_t *answer = json_object_get(part, "answer");
+        if (json_int(part, "status", 500) < 300)
+            json_array_extend(all, (json_t *)(uintptr_t)answer);
+    }
+    api_reply(head, 200, all);
+}
+
+/* A success over what was not found, that over a failure. */
+static int worth(int64_t status)
+{
+    return status < 300 ? 3 : status == 404 ? 1 : 2;
+}
+
+static void parts_choose(struct api_call *head, const json_t *parts)
+{
+    const json_t *best = NULL;
+    size_t i;
+    json_t *part;
+    json_array_foreach((json_t *)(uintptr_t)parts, i,
+                       part) if (!best || worth(json_int(part, "status", 500)) >
+                                              worth(json_int(best, "status", 500))) best = part;
+    json_t *answer = json_object_get(best, "answer");
+    api_reply(head, (int)json_int(best, "status", 500), json_is_null(answer) ? NULL : json_incref(answer));
+}
+
+static bool has_success(const json_t *parts)
+{
+    size_t i;
+    json_t *part;
+    json_array_foreach((json_t *)(uintptr_t)parts, i,
+                       part) if (json_int(part, "status", 500) < 300) return true;
+    return false;
+}
+
+static void parts_merge(struct fan *f)
+{
+    struct api_call *head = f->head;
+    head->parts = f->parts;
+    if (json_array_size(f->parts) == 0)
+        api_fail(head, 503, "SERVICE_UNAVAILABLE", "No node has answered.");
+    else if (head->route->scope != API_ALL || !has_success(f->parts))
+        parts_choose(head, f->parts);
+    else if (head->route->merge)
+        head->route->merge(head);
+    else
+        parts_join(head, f->parts);
+    head->parts = NULL;
+}
+
+/* ---- pages ---------------------------------------------------------------------------------------- */
+
+static void page_next(struct fan *f);
+
+static void page_answer(struct fan *f)
+{
+    const json_t *query = f->head->query;
+    json_t *page = json_object(), *meta = json_object();
+    int64_t number = json_int(query, "page", 1), limit = json_int(query, "limit", 100);
+    bool has_next = (int64_t)json_array_size(f->rows) > limit;
+    if (has_next)
+        json_array_remove(f->rows, (size_t)limit);
+    json_put(meta, "page", json_integer(number));
+    json_put(meta, "limit", json_integer(limit));
+    if (f->is_counted)
+        json_put(meta, "count", json_of_u64(f->count));
+    json_put(meta, "hasnext", json_boolean(has_next));
+    if (json_array_size(f->missing))
+        json_put(meta, "missing", json_incref(f->missing));
+    json_put(page, "data", json_incref(f->rows));
+    json_put(page, "meta", meta);
+    api_reply(f->head, 200, page);
+}
+
+/* What a part of a listing answers: {"rows", "skipped", "count" (of all that match; null: not counted)}. */
+static void page_take(struct fan *f, const json_t *answer)
+{
+    json_t *rows = json_object_get(answer, "rows"), *count = json_object_get(answer, "count");
+    uint64_t skipped = (uint64_t)json_int(answer, "skipped", 0);
+    json_array_extend(f->rows, rows);
+    f->window.skip -= skipped < f->window.skip ? skipped : f->window.skip;
+    f->window.take -=
+        json_array_size(rows) < f->window.take ? (uint32_t)json_array_size(rows) : f->window.take;
+    if (json_is_integer(count))
+        f->count += (uint64_t)json_integer_value(count);
+    else
+        f->is_counted = false;
+}
+
+/* ---- parts ---------------------------------------------------------------------------------------- */
+
+static struct part *part_new(struct fan *f, const char *node)
+{
+    struct part *p = mem_alloc(sizeof *p);
+    *p = (struct part){f, mem_dup(node, strlen(node))};
+    f->waiting++;
+    return p;
+}
+
+/* status 0: it did not answer. */
+static void part_end(struct part *p, int status, json_t *answer)
+{
+    struct fan *f = p->fan;
+    bool is_page = f->head->route->answer == API_PAGE;
+    if (!status) {
+        json_push(f->missing, json_of_str(p->node));
+    } else if (is_page && status == 200) {
+        page_take(f, answer);
+    } else {
+        json_t *o = json_object();
+        json_put(o, "node", json_of_str(p->node));
+        json_put(o, "status", json_integer(status));
+        json_put(o, "answer", answer ? json_incref(answer) : json_null());
+        json_push(f->parts, o);
+    }
+    free(p->node);
+    free(p);
+    f->waiting--;
+    if (is_page) {
+        page_next(f);
+    } else if (!f->waiting) {
+        parts_merge(f);
+        fan_end(f);
+    }
+}
+
+static void on_here(struct api_call *c, void *arg)
+{
+    struct part *p = arg;
+    p->fan->head->retry_s = c->retry_s;
+    p->fan->head->who = c->who; /* a login tells who it is */
+    part_end(p, c->status, c->answer);
+    api_call_free(c);
+}
+
+static void on_peer(void *arg, enum err e, struct bytes answer)
+{
+    struct part *p = arg;
+    int status = 0;
+    json_t *value = e == OK ? serve_answer_read(answer, &status) : NULL;
+    part_end(p, status, value);
+    json_decref(value);
+}
+
+static void part_run(struct fan *f, const char *node)
+{
+    struct api *a = f->head->api;
+    struct part *p = part_new(f, node);
+    if (strcmp(node, api_node_name(f->head)) == 0) {
+        struct api_call *c = api_call_copy(f->head);
+        c->window = f->window;
+        api_call_run(c, on_here, p);
+    } else if (!a->peers) {
+        part_end(p, 0, NULL);
+    } else {
+        size_t n;
+        char *request = serve_request_write(f->head, &f->window, &n);
+        a->peers->ask(a->peers->ctx, node, bytes_of(request, n), on_peer, p);
+        free(request);
+    }
+}
+
+/* ---- starting ------------------------------------------------------------------------------------- */
+
+static void page_next(struct fan *f)
+{
+    bool is_failed = json_array_size(f->parts) > 0;
+    bool is_full = !f->window.take && !f->is_counted;
+    if (is_failed) {
+        parts_choose(f->head, f->parts);
+    } else if (f->at < json_array_size(f->nodes) && !is_full) {
+        part_run(f, json_string_value(json_array_get(f->nodes, f->at++)));
+        return;
+    } else {
+        page_answer(f);
+    }
+    fan_end(f);
+}
+
+static void page_begin(struct fan *f)
+{
+    uint64_t page = (uint64_t)json_int(f->head->query, "page", 1);
+    uint64_t limit = (uint64_t)json_int(f->head->query, "limit", 100);
+    f->rows = json_array();
+    f->is_counted = true;
+    f->window = (struct api_window){.skip = (page - 1) * limit, .take = (uint32_t)limit + 1};
+    page_next(f);
+}
+
+static void all_begin(struct fan *f)
+{
+    size_t i;
+    json_t *name;
+    f->waiting++; /* so that it does not end before all are asked */
+    json_array_foreach(f->nodes, i, name) part_run(f, json_string_value(name));
+    if (--f->waiting == 0) {
+        parts_merge(f);
+        fan_end(f);
+    }
+}
+
+/* The one node that is asked, or NULL: all of them. */
+static const char *node_wanted(const struct api_call *head)
+{
+    if (head->route->scope == API_HERE)
+        return api_node_name(head);
+    if (head->route->scope == API_NODE)
+        return api_param(head, 0);
+    return json_str(head->query, "node");
+}
+
+void fan_run(struct api_call *head, void (*done)(void *arg, const json_t *missing), void *arg)
+{
+    const char *one = node_wanted(head);
+    struct fan *f = mem_zalloc(sizeof *f);
+    *f = (struct fan){.head = head, .done = done, .arg = arg, .parts = json_array(), .missing = json_array()};
+    if (one && !fan_node_state(head, one)) {
+        api_fail(head, 404, "NOT_FOUND", "There is no node of this name.");
+        fan_end(f);
+        return;
+    }
+    f->nodes = one ? json_array() : fan_nodes(head);
+    if (one)
+        json_push(f->nodes, json_of_str(one));
+    if (head->route->answer == API_PAGE)
+        page_begin(f);
+    else
+        all_begin(f);
+}

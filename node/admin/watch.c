@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/watch.h"
+
+#include "node/admin/process.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+enum { NEARLY_PERCENT = 90 };
+
+struct watch {
+    struct admin_env *env;
+    struct event *tick;
+};
+
+static bool is_nearly(uint64_t used, uint64_t max)
+{
+    return max && used / NEARLY_PERCENT >= max / 100;
+}
+
+static void store_look(struct admin_env *env, uint64_t wall_ms)
+{
+    struct writer_stats w = {0};
+    uint64_t used, max;
+    figures_writer(&env->figures, &w);
+    if (w.failed_in_row)
+        alarm_on(&env->alarms, wall_ms, "store_failing",
+                 "What clients send cannot be stored; %llu commits in a row failed",
+                 (unsigned long long)w.failed_in_row);
+    store_usage(env->conf.store, &used, &max);
+    if (is_nearly(used, max))
+        alarm_on(&env->alarms, wall_ms, "store_nearly_full", "The store has %llu of at most %llu MB",
+                 (unsigned long long)(used >> 20), (unsigned long long)(max >> 20));
+}
+
+static void process_look(struct admin_env *env, uint64_t wall_ms)
+{
+    struct process_info p;
+    process_info(&p);
+    if (is_nearly(p.fds, p.fds_max))
+        alarm_on(&env->alarms, wall_ms, "descriptors_nearly_used",
+                 "%llu of at most %llu descriptors are used", (unsigned long long)p.fds,
+                 (unsigned long long)p.fds_max);
+}
+
+static void info_call(struct mesh *m, void *arg)
+{
+    mesh_info(m, arg);
+}
+
+static void peer_look(struct admin_env *env, uint64_t wall_ms, const struct mesh_peer_info *p)
+{
+    char name[ALARM_NAME_MAX];
+    if (p->member.state == MEMBER_LEFT)
+        return;
+    bool is_alive = p->member.state <= MEMBER_SUSPECT;
+    if (is_alive && (p->is_linked || !p->linked_since_ms))
+        return;
+    snprintf(name, sizeof name, "%s/%s", is_alive ? "node_unlinked" : "node_down", p->member.name);
+    alarm_on(&env->alarms, wall_ms, name, is_alive ? "No connection to the node%s%s" : "The node is down%s%s",
+             p->link_why[0] ? ": " : "", p->link_why);
+}
+
+static void cluster_look(struct admin_env *env, uint64_t wall_ms)
+{
+    const struct cluster_view_ops *view = env->conf.cluster;
+    struct mesh_info info = {0};
+    if (view && view->ask(view->ctx, info_call, &info) == OK)
+        for (uint32_t i = 0; i < info.peers_n; i++)
+            peer_look(env, wall_ms, &info.peers[i]);
+    free(info.peers);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    const struct watch *w = arg;
+    struct admin_env *env = w->env;
+    uint64_t wall_ms = admin_wall_ms();
+    (void)fd;
+    (void)what;
+    alarms_begin(&env->alarms);
+    store_look(env, wall_ms);
+    process_look(env, wall_ms);
+    cluster_look(env, wall_ms);
+    alarms_end(&env->alarms, wall_ms);
+}
+
+struct watch *watch_new(struct admin_env *env, struct event_base *base)
+{
+    static const struct timeval every = {1, 0};
+    struct watch *w = mem_zalloc(sizeof *w);
+    w->env = env;
+    env->alarms.log = env->conf.log;
+    w->tick = event_new(base, -1, EV_PERSIST, on_tick, w);
+    CHECK(w->tick && event_add(w->tick, &every) == 0);
+    return w;
+}
+
+void watch_free(struct watch *w)
+{
+    if (!w)
+        return;
+    event_free(w->tick);
+    free(w);
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP API of one node tells of all nodes, and steers them."""
+import unittest
+
+from api import PASSWORD, Api, ApiCase, first_password, part
+from cluster import ClusterCase
+from harness import until
+from mqttlib import unique
+
+WAIT = 20
+
+
+class Everywhere(ClusterCase, ApiCase):
+    def setUp(self):
+        ApiCase.setUp(self)
+        ports = [self.http_port() for _ in range(3)]
+        self.nodes = self.cluster(3, {"dashboard.listeners.http.enable": True},
+                                  each={i: {"dashboard.listeners.http.bind": f"127.0.0.1:{p}"} for i, p in enumerate(ports)})
+        password = first_password(self.nodes[0])
+        self.api = Api(ports[0]).logged_in("admin", password)
+        self.assertEqual(self.api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
+        self.api = Api(ports[0]).logged_in("admin", PASSWORD)
+
+    def good(self, answer, status=200):
+        self.assertEqual(answer.status, status, answer)
+        return answer.data
+
+    def clients(self, per=5):
+        """Some on each node, of which the names sort as the nodes do."""
+        names = []
+        for i in range(3):
+            for _ in range(per):
+                names.append(unique(f"n{i}-"))
+                self.connected(self.nodes[i], client_id=names[-1]).subscribe(f"on/{i}")
+        return names
+
+    def test_lists_of_all_nodes(self):
+        names = self.clients()
+        answer = self.api.get("/clients")
+        page = self.good(answer)
+        self.assertEqual(sorted(c["clientid"] for c in page["data"]), sorted(names))
+        self.assertEqual(page["meta"]["count"], 15)
+        self.assertIsNone(answer.headers.get("Covey-Missing"))
+        self.assertEqual({c["node"] for c in page["data"]}, {self.nodes.name(i) for i in range(3)})
+        seen = [c["clientid"] for n in range(1, 9) for c in self.good(self.api.get("/clients", page=n, limit=2))["data"]]
+        self.assertEqual(sorted(seen), sorted(names))
+        of_one = self.good(self.api.get("/clients", node=self.nodes.name(2)))
+        self.assertEqual({c["clientid"] for c in of_one["data"]}, set(names[10:]))
+        subs = self.good(self.api.get("/subscriptions", topic="on/1"))["data"]
+        self.assertEqual(len(subs), 5)
+        topics = self.good(self.api.get("/topics"))["data"]
+        self.assertEqual({(t["topic"], t["node"]) for t in topics}, {(f"on/{i}", self.nodes.name(i)) for i in range(3)})
+        self.assertEqual(self.good(self.api.get("/stats", aggregate=True))["live_connections.count"], 15)
+        self.assertEqual(len(self.good(self.api.get("/stats"))), 3)
+        self.assertEqual(len(self.good(self.api.get("/nodes"))), 3)
+        self.assertEqual(self.good(self.api.get(f"/nodes/{part(self.nodes.name(1))}/stats"))["live_connections.count"], 5)
+        rates = lambda: self.good(self.api.get("/monitor_current"))  # noqa: E731
+        until(lambda: rates()["live_connections"] == 15, WAIT, rates)
+        self.assertEqual(len(self.good(self.api.get("/listeners"))[0]["node_status"]), 3)
+
+    def test_acting_elsewhere(self):
+        name = unique("far")
+        far = self.connected(self.nodes[2], client_id=name)
+        self.assertEqual(self.good(self.api.get(f"/clients/{name}"))["node"], self.nodes.name(2))
+        self.good(self.api.post(f"/clients/{name}/subscribe", {"topic": "for/you", "qos": 1}))
+        until(lambda: self.api.post("/publish", {"topic": "for/you", "payload": "hello", "qos": 1}).status == 200, WAIT, "nobody")
+        self.assertEqual(far.recv_publish().payload, b"hello")
+        self.assertEqual([s["topic"] for s in self.good(self.api.get(f"/clients/{name}/subscriptions"))], ["for/you"])
+        self.good(self.api.delete(f"/clients/{name}"), 204)
+        far.expect_disconnect(0x98)
+        self.refused(self.api.get(f"/clients/{name}"), 404, "CLIENTID_NOT_FOUND")
+        self.refused(self.api.delete(f"/clients/{name}"), 404, "CLIENTID_NOT_FOUND")
+
+    def test_an_answer_of_many_pieces(self):
+        """More than one piece between nodes holds."""
+        filters = [f"many/{i:05}/{'x' * 200}" for i in range(3000)]
+        client = self.connected(self.nodes[1])
+        for first in range(0, len(filters), 100):
+            client.subscribe(filters[first:first + 100])
+        rows = self.good(self.api.get("/subscriptions", limit=10000, node=self.nodes.name(1)))["data"]
+        self.assertEqual(sorted(r["topic"] for r in rows), filters)
+
+    def test_a_node_that_is_down(self):
+        names = self.clients(2)
+        self.nodes[2].kill()
+        until(lambda: self.nodes.links(0)[self.nodes.name(2)]["link"] == "down", WAIT, self.nodes.told)
+        answer = self.api.get("/clients")
+        self.assertEqual({c["clientid"] for c in self.good(answer)["data"]}, set(names[:4]))
+        self.assertEqual(answer.headers.get("Covey-Missing"), self.nodes.name(2))
+        self.assertEqual(answer.data["meta"]["missing"], [self.nodes.name(2)])
+        self.assertEqual(len(self.good(self.api.get("/stats"))), 2)
+        gone = {n["node"]: n for n in self.good(self.api.get("/nodes"))}[self.nodes.name(2)]
+        self.assertEqual(gone["answered"], False)
+        self.refused(self.api.get(f"/nodes/{part(self.nodes.name(2))}"), 503, "SERVICE_UNAVAILABLE")
+        alarms = lambda **q: {(a["node"], a["name"]) for a in self.good(self.api.get("/alarms", **q))["data"]}  # noqa: E731
+        wanted = {(self.nodes.name(i), f"node_down/{self.nodes.name(2)}") for i in (0, 1)}
+        until(lambda: wanted <= alarms(), WAIT, alarms)
+        self.assertIn(f"node_down/{self.nodes.name(2)}", self.nodes[0].cli("ctl", "alarms").stdout)
+        self.nodes.start([2])
+        until(lambda: not alarms(), WAIT, alarms)
+        until(lambda: wanted <= alarms(activated=False), WAIT, alarms)
+        self.good(self.api.delete("/alarms"), 204)
+        self.assertEqual(alarms(activated=False), set())
+
+
+if __name__ == "__main__":
+    unittest.main()
