@@ -2,25 +2,14 @@
 #include "node/admin/cluster_text.h"
 
 #include <stdio.h>
-#include <time.h>
 
-enum { TIME_TEXT_MAX = 32, STATE_TEXT_MAX = 32, NUMBER_TEXT_MAX = 48 };
-
-/* "2026-01-31T12:00:00Z" */
-static const char *time_text(char out[TIME_TEXT_MAX], uint64_t wall_ms)
-{
-    time_t s = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    if (!gmtime_r(&s, &tm) || strftime(out, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(out, TIME_TEXT_MAX, "-");
-    return out;
-}
+enum { STATE_TEXT_MAX = 32, NUMBER_TEXT_MAX = 48 };
 
 /* Members know the monotonic clock, people the other one. */
-static const char *since_text(char out[TIME_TEXT_MAX], const struct cluster_report *r, uint64_t mono_ms)
+static const char *since_text(char out[TEXT_TIME_N], const struct cluster_report *r, uint64_t mono_ms)
 {
     uint64_t ago = r->mono_ms > mono_ms ? r->mono_ms - mono_ms : 0;
-    return time_text(out, r->wall_ms > ago ? r->wall_ms - ago : 0);
+    return text_time(out, r->wall_ms > ago ? r->wall_ms - ago : 0);
 }
 
 static bool is_running(const struct member *m)
@@ -128,11 +117,11 @@ static void why_put(struct text *out, const struct mesh_peer_info *p)
 static void peer_put(struct text *out, const struct cluster_report *r, const struct mesh_peer_info *p,
                      int width)
 {
-    char since[TIME_TEXT_MAX], link_since[TIME_TEXT_MAX] = "-", state[STATE_TEXT_MAX], acked[NUMBER_TEXT_MAX];
+    char since[TEXT_TIME_N], link_since[TEXT_TIME_N] = "-", state[STATE_TEXT_MAX], acked[NUMBER_TEXT_MAX];
     struct text name = {0};
     text_escaped(&name, bytes_str(p->member.name), " ");
     if (p->linked_since_ms)
-        time_text(link_since, p->linked_since_ms);
+        text_time(link_since, p->linked_since_ms);
     snprintf(acked, sizeof acked, "%llu/%llu", (unsigned long long)p->routes_acked,
              (unsigned long long)r->info->route_seq);
     text_printf(out, "%-*.*s  %-15s  %-20s  %-4s  %-20s  %2u", width, (int)name.n, name.n ? name.p : "",
@@ -212,7 +201,7 @@ static void json_names(struct text *out, const struct cluster_report *r, const c
 
 static void json_member(struct text *out, const struct cluster_report *r, const struct member *m)
 {
-    char addr[NET_ADDR_TEXT_N], since[TIME_TEXT_MAX], id[NODE_ID_TEXT_N];
+    char addr[NET_ADDR_TEXT_N], since[TEXT_TIME_N], id[NODE_ID_TEXT_N];
     json_str(out, "name", m->name);
     json_str(out, "id", node_id_text(id, &m->id));
     json_n(out, "epoch", m->epoch);
@@ -225,11 +214,11 @@ static void json_member(struct text *out, const struct cluster_report *r, const 
 
 static void json_peer(struct text *out, const struct cluster_report *r, const struct mesh_peer_info *p)
 {
-    char since[TIME_TEXT_MAX];
+    char since[TEXT_TIME_N];
     json_member(out, r, &p->member);
     json_bool(out, "self", false);
     json_str(out, "link", p->is_linked ? "up" : "down");
-    json_str(out, "link_since", p->linked_since_ms ? time_text(since, p->linked_since_ms) : "");
+    json_str(out, "link_since", p->linked_since_ms ? text_time(since, p->linked_since_ms) : "");
     json_str(out, "link_ended", p->link_why);
     json_n(out, "version", p->version);
     json_n(out, "routes", p->routes);

@@ -92,5 +92,6 @@ extern const struct command commands_retainer[];
 extern const struct command commands_listeners[];
 extern const struct command commands_cluster[];
 extern const struct command commands_alarms[];
+extern const struct command commands_bans[];
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* So many bytes never fill what log_escape() writes to: each becomes four at most. */
 enum { PIECE = 60 };
@@ -92,4 +93,13 @@ void text_json(struct text *t, struct bytes b)
             text_printf(t, "%c", c >= 0x80 && !is_utf8 ? '?' : c);
     }
     text_add(t, "\"");
+}
+
+const char *text_time(char out[TEXT_TIME_N], uint64_t wall_ms)
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&s, &tm) || strftime(out, TEXT_TIME_N, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf(out, TEXT_TIME_N, "-");
+    return out;
 }

@@ -20,5 +20,8 @@ void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(pri
 void text_json(struct text *t, struct bytes b);
 /* As log_escape(), of any length; the ASCII characters in `also` become \xNN too. */
 void text_escaped(struct text *t, struct bytes b, const char *also);
+/* "2026-01-31T12:00:00Z", of the wall clock's milliseconds. Returns out. */
+enum { TEXT_TIME_N = 32 };
+const char *text_time(char out[TEXT_TIME_N], uint64_t wall_ms);
 
 #endif

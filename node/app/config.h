@@ -104,6 +104,13 @@ struct config_sys {
     uint64_t sys_heartbeat_interval_ms; /* 0: not published */
 };
 
+struct config_flapping {
+    bool enable;
+    uint64_t max_count;
+    uint64_t window_time_ms;
+    uint64_t ban_time_ms;
+};
+
 struct config_storage {
     enum store_sync sync;
     uint64_t sync_interval_ms;
@@ -203,6 +210,7 @@ struct config {
     struct config_mqtt mqtt;
     struct config_retainer retainer;
     struct config_sys sys;
+    struct config_flapping flapping;
     struct config_storage storage;
     struct config_log log;
     struct config_cluster cluster;

@@ -187,6 +187,15 @@ const struct config_key config_keys[] = {
     KEY("retainer.msg_expiry_interval", DURATION, RELOAD | SECONDS | INF | ZERO_INF, retainer.msg_expiry_interval_ms,
         "0", MS_S, MS_MAX, NULL, "how long a message is retained that has no expiry of its own"),
 
+    KEY("flapping_detect.enable", BOOL, RELOAD, flapping.enable, "false", 0, 0, NULL,
+        "ban clients that connect and disconnect all the time"),
+    KEY("flapping_detect.max_count", INT, RELOAD, flapping.max_count, "15", 2, 1000000, NULL,
+        "so many ends of connections of one client within window_time are too many"),
+    KEY("flapping_detect.window_time", DURATION, RELOAD | SECONDS, flapping.window_time_ms, "1m", MS_S, MS_D, NULL,
+        "the time in which they are counted"),
+    KEY("flapping_detect.ban_time", DURATION, RELOAD | SECONDS, flapping.ban_time_ms, "5m", MS_S, 365 * MS_D, NULL,
+        "how long the client is banned then"),
+
     KEY("sys_topics.sys_msg_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_msg_interval_ms, "1m", MS_S,
         MS_D, NULL, "how often counters are published under $SYS"),
     KEY("sys_topics.sys_heartbeat_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_heartbeat_interval_ms,

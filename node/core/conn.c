@@ -15,7 +15,7 @@ const char *conn_end_name(enum conn_end e)
 {
     static const char *const names[CONN_ENDS] = {
         "none",       "client", "lost",      "keep_alive", "no_connect", "refused", "fault",
-        "taken_over", "kicked", "transport", "shutdown",   "moved",      "store",
+        "taken_over", "kicked", "transport", "shutdown",   "moved",      "banned",  "store",
     };
     return names[e];
 }
@@ -104,6 +104,9 @@ static void count_end(struct shard *sh, enum conn_end end)
     case CONN_END_REFUSED:
         COUNT(sh, CLIENT_REFUSED);
         break;
+    case CONN_END_BANNED:
+        COUNT(sh, CLIENT_BANNED);
+        break;
     case CONN_END_FAULT:
     case CONN_END_TRANSPORT:
         COUNT(sh, CLIENT_FAULTS);
@@ -131,6 +134,7 @@ static void conn_end(struct conn *c, enum conn_end end)
         LOG(sh->node->conf.log, LOG_DEBUG, "client disconnected client_id=\"%s\" reason=%s",
             log_escape(id, session_id(c->session)), conn_end_name(end));
         COUNT(sh, CLIENT_DISCONNECTED);
+        flapping_note(c);
     }
     c->state = CONN_CLOSING;
     claim_forget(c);

@@ -42,8 +42,9 @@ enum conn_end {
     CONN_END_KICKED,
     CONN_END_TRANSPORT, /* TLS or WebSocket fault, or it would not read what it was owed */
     CONN_END_SHUTDOWN,
-    CONN_END_MOVED, /* to another node of the cluster */
-    CONN_END_STORE, /* a promise could not be kept and 3.x has no code to say so */
+    CONN_END_MOVED,  /* to another node of the cluster */
+    CONN_END_BANNED, /* while it was connected */
+    CONN_END_STORE,  /* a promise could not be kept and 3.x has no code to say so */
     CONN_ENDS,
 };
 const char *conn_end_name(enum conn_end e); /* "client", "lost", "keep_alive", ... */

@@ -12,6 +12,8 @@
 
 enum { CLIENT_ID_V31_MAX = 23, ASSIGNED_MAX = 48 };
 
+static const char banned[] = "This client is banned";
+
 /* A CONNACK and, when it refuses, the end [MQTT-3.2.2-7]. */
 static bool connack_send(struct conn *c, const struct connack *a)
 {
@@ -275,6 +277,8 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     }
     c->version = (uint8_t)k.version;
     c->packet_size_max = k.packet_size_max;
+    if (ban_stops(c, &k))
+        return refuse(c, RC_BANNED, banned);
     enum reason code = connect_judge(c, &k, &text);
     if (code != RC_SUCCESS)
         return refuse(c, code, text);
@@ -290,6 +294,10 @@ void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
     struct connect k;
     struct fault f;
     CHECK(decode_connect(body, n, &k, &f)); /* it was good before */
+    if (ban_stops(c, &k)) {
+        refuse(c, RC_BANNED, banned);
+        return;
+    }
     connect_accept(c, &k, stamp);
 }
 

@@ -47,6 +47,9 @@
     X(CLIENT_CONNECTED, "client.connected")                       \
     X(CLIENT_DISCONNECTED, "client.disconnected")                 \
     X(CLIENT_REFUSED, "client.refused")                           \
+    X(REFUSED_BANNED, "client.refused.banned")                    \
+    X(CLIENT_BANNED, "client.banned")                             \
+    X(FLAPPING, "client.flapping")                                \
     X(CLIENT_FAULTS, "client.faults")                             \
     X(CLIENT_KEEP_ALIVE, "client.keepalive_timeout")              \
     X(CLIENT_NO_CONNECT, "client.connect_timeout")                \

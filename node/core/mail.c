@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/mail.h"
 
+#include "node/core/bans.h"
 #include "node/core/deliver.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
@@ -99,6 +100,7 @@ static void mail_drop(struct mail *m)
     case MAIL_SETTLED:
     case MAIL_PARCEL_TOLD:
     case MAIL_RETAINED:
+    case MAIL_BANS:
         free(m->arg);
         break;
     case MAIL_PARCEL:
@@ -164,6 +166,9 @@ static void on_mail(struct shard *sh, uint32_t from, struct mail *m)
         break;
     case MAIL_RETAINED:
         retained_arrive(sh, m->arg);
+        break;
+    case MAIL_BANS:
+        bans_arrive(sh, m->arg);
         break;
     case MAIL_FORWARD:
     case MAIL_ARRIVED:

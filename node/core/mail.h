@@ -36,6 +36,7 @@ enum mail_kind {
     MAIL_PARCEL_TOLD, /* arg: struct parcel_news */
     MAIL_SETTLED,     /* arg: struct settled, see handoff_peer.h */
     MAIL_RETAINED,    /* arg: struct retained_change, of a shard for the peers, of a peer for a shard */
+    MAIL_BANS,        /* arg: struct ban_mail, see bans.h; between shards too */
     MAIL_MESH_CALL,   /* mesh_fn(mesh, arg): on the cluster thread; drop as with MAIL_CALL */
 };
 

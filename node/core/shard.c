@@ -34,6 +34,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
     subs_init(&sh->subs, node->routes, number);
     persist_init(&sh->persist);
+    bans_init(&sh->bans, node->conf.seed);
     return sh;
 }
 
@@ -64,6 +65,8 @@ void shard_free(struct shard *sh)
     claims_fini(&sh->claims);
     peer_handoffs_fini(&sh->peer_handoffs);
     parcels_fini(&sh->parcels);
+    bans_fini(&sh->bans);
+    flapping_fini(&sh->flapping);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])
             mailbag_free(sh->outbox[i]);
@@ -121,6 +124,8 @@ void shard_tick(struct shard *sh)
     sh->tick_ms = sh->now_ms;
     peer_handoffs_tick(sh);
     parcels_tick(sh);
+    flapping_tick(sh);
+    bans_tick(sh);
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))

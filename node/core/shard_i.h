@@ -4,8 +4,10 @@
 
 /* The inside of a shard, for the files of this folder only: each part belongs to one of them. */
 
+#include "node/core/bans.h"
 #include "node/core/claim.h"
 #include "node/core/counters.h"
+#include "node/core/flapping.h"
 #include "node/core/forward.h"
 #include "node/core/handoff.h"
 #include "node/core/handoff_peer.h"
@@ -68,6 +70,8 @@ struct shard {
     struct claims claims;
     struct peer_handoffs peer_handoffs;
     struct parcels parcels;
+    struct bans bans;
+    struct flapping flapping;
     struct list congested; /* connections that wait for a peer's link */
 };
 

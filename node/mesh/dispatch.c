@@ -62,6 +62,8 @@ bool peer_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes bod
         return retained_on_frame(m, p, op, body);
     case RPC_ADMIN:
         return admin_on_frame(m, p, body);
+    case RPC_BANS:
+        return bans_on_frame(m, body);
     case RPC_HELLO:
     case RPC_RESUME:
     case RPC_ACK:

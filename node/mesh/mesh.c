@@ -195,6 +195,9 @@ static void on_mail(struct mesh *m, uint32_t from, struct mail *mail)
     case MAIL_RETAINED:
         retained_on_change(m, mail->arg);
         break;
+    case MAIL_BANS:
+        bans_tell(m, mail->arg);
+        break;
     case MAIL_MESH_CALL:
         mail->u.mesh_fn(m, mail->arg);
         break;

@@ -283,6 +283,13 @@ void retained_on_change(struct mesh *m, struct retained_change *c);
 void retained_flush(struct mesh *m);
 bool retained_is_idle(const struct mesh *m);
 
+/* ---- bans.c --------------------------------------------------------------------------------------- */
+struct ban_mail;
+void bans_on_reset(struct mesh *m, struct peer *p);
+bool bans_on_frame(struct mesh *m, struct bytes body);
+/* From shard 0, for one peer or all. Takes mail. */
+void bans_tell(struct mesh *m, struct ban_mail *mail);
+
 /* ---- moves.c ------------------------------------------------------------------------------------ */
 void moves_release(struct mesh *m, const struct rpc_release *r);
 void moves_on_reset(struct mesh *m, struct peer *p);

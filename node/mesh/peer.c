@@ -119,6 +119,7 @@ void peer_on_reset(struct mesh *m, struct peer *p)
     ids_on_reset(m, p);
     moves_on_reset(m, p);
     retained_on_reset(m, p);
+    bans_on_reset(m, p);
     push_pull_send(m, p, RPC_PUSH_PULL);
     p->push_pull_ms = m->now_ms + m->conf.members.push_pull_ms;
 }

@@ -215,5 +215,36 @@ struct rpc_admin {
 void rpc_admin_put(struct rpc_buf *b, const struct rpc_admin *m);
 /* False: malformed, or a piece that does not lie within its answer. */
 bool rpc_admin_read(struct rpc_admin *m, struct bytes body, struct rpc_arena *a);
+/* ---- who may not come in -------------------------------------------------------------------------- */
+
+/* What `who` of a ban is. The numbers are also those of the store. */
+enum rpc_ban_as {
+    BAN_CLIENT_ID = 1,
+    BAN_USERNAME,
+    BAN_ADDRESS,      /* "10.0.0.1" */
+    BAN_NET,          /* "10.0.0.0/8" */
+    BAN_CLIENT_ID_RE, /* a regular expression that is looked for in it */
+    BAN_USERNAME_RE,
+    BAN_AS_END,
+};
+enum { BAN_WHO_MAX = 65535, BAN_TEXT_MAX = 512 /* of by and reason */ };
+
+struct rpc_ban {
+    enum rpc_ban_as as;
+    struct bytes who;
+    struct bytes by;
+    struct bytes reason;
+    uint64_t at_ms;    /* wall clock */
+    uint64_t until_ms; /* 0: for good */
+    uint64_t stamp;    /* of the change (node/core/hlc.h), and the life of the node that made it */
+    uint64_t node;
+    bool is_gone; /* lifted */
+};
+struct rpc_bans {
+    struct rpc_ban *items;
+    uint32_t n;
+};
+void rpc_bans_put(struct rpc_buf *b, const struct rpc_bans *m);
+bool rpc_bans_read(struct rpc_bans *m, struct bytes body, struct rpc_arena *a);
 
 #endif

@@ -21,8 +21,11 @@ enum { RPC_VERSION = COVEY_RPC_VERSION, RPC_VERSION_MIN = COVEY_RPC_VERSION_MIN 
 #define RPC_FEATURE_ADOPT            (1ull << 0) /* ADOPT: sessions move when a node is drained */
 #define RPC_FEATURE_RETAINED_DIGESTS (1ull << 1) /* RETAINED_DIGESTS and what follows from it */
 #define RPC_FEATURE_ADMIN            (1ull << 2) /* ADMIN */
+#define RPC_FEATURE_BANS             (1ull << 4) /* BANS */
 
-#define RPC_FEATURES \
-    (RPC_VERSION >= 2 ? RPC_FEATURE_ADOPT | RPC_FEATURE_RETAINED_DIGESTS | RPC_FEATURE_ADMIN : 0)
+#define RPC_FEATURES                                                                               \
+    (RPC_VERSION >= 2                                                                              \
+         ? RPC_FEATURE_ADOPT | RPC_FEATURE_RETAINED_DIGESTS | RPC_FEATURE_ADMIN | RPC_FEATURE_BANS \
+         : 0)
 
 #endif

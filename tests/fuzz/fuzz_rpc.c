@@ -58,6 +58,7 @@ ROUND(mark)
 ROUND(retained)
 ROUND(retained_digests)
 ROUND(retained_want)
+ROUND(bans)
 
 static void on_retained_bucket(struct bytes body)
 {
@@ -210,6 +211,7 @@ static void on_frame(unsigned op, struct bytes body)
         [RPC_RETAINED_DIGESTS] = on_retained_digests,
         [RPC_RETAINED_BUCKET] = on_retained_bucket,
         [RPC_RETAINED_WANT] = on_retained_want,
+        [RPC_BANS] = on_bans,
     };
     if (op == RPC_ROUTE_DELTAS || op == RPC_ROUTE_SNAPSHOT || op == RPC_ROUTE_DIGEST)
         on_routes(op, body);
