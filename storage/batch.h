@@ -20,6 +20,7 @@ enum store_table {
     STORE_PARCELS,  /* sessions of other nodes that were imported and may be handed over again */
     STORE_SEEN,     /* of those that came from other nodes, as long as they may come again */
     STORE_RETAINED_META, /* stamps of retained messages, see node/core/retained_meta.h */
+    STORE_DELAYED,       /* messages to be published later, see node/core/delayed.h */
     STORE_BANS,          /* who may not come in, see node/core/bans.h */
     STORE_TABLES,
 };

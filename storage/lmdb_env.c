@@ -20,7 +20,7 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_STATE] = "state",     [STORE_RETAINED] = "retained",
     [STORE_HANDOFF] = "handoff", [STORE_SEEN] = "seen",
     [STORE_PARCELS] = "parcels", [STORE_RETAINED_META] = "retained_meta",
-    [STORE_BANS] = "bans",
+    [STORE_BANS] = "bans",       [STORE_DELAYED] = "delayed",
 };
 
 /* path with suffix behind it; the caller frees it. */

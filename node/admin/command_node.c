@@ -89,7 +89,7 @@ static void storage(struct call *c)
         [STORE_STATE] = "records.state",     [STORE_RETAINED] = "records.retained",
         [STORE_HANDOFF] = "records.handoff", [STORE_RETAINED_META] = "records.retained.stamps",
         [STORE_SEEN] = "records.seen",       [STORE_PARCELS] = "records.parcels",
-        [STORE_BANS] = "records.bans",
+        [STORE_BANS] = "records.bans",       [STORE_DELAYED] = "records.delayed",
     };
     _Static_assert(array_len(names) == STORE_TABLES, "every table has a name");
     struct writer_stats w;

@@ -82,6 +82,7 @@ static void add_storage(struct figures *f)
     figures_writer(f, &w);
     store_usage(f->store, &used, &max);
     stat_add(f, "retained.count", store_count(f->store, STORE_RETAINED));
+    stat_add(f, "delayed.count", store_count(f->store, STORE_DELAYED));
     stat_add(f, "storage.bytes.used", used);
     stat_add(f, "storage.bytes.max", max);
     metric_add(f, "storage.commits", w.commits);

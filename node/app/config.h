@@ -104,6 +104,11 @@ struct config_sys {
     uint64_t sys_heartbeat_interval_ms; /* 0: not published */
 };
 
+struct config_delayed {
+    bool enable;
+    uint64_t max_delayed_messages;
+};
+
 struct config_flapping {
     bool enable;
     uint64_t max_count;
@@ -210,6 +215,7 @@ struct config {
     struct config_mqtt mqtt;
     struct config_retainer retainer;
     struct config_sys sys;
+    struct config_delayed delayed;
     struct config_flapping flapping;
     struct config_storage storage;
     struct config_log log;

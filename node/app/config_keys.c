@@ -187,6 +187,11 @@ const struct config_key config_keys[] = {
     KEY("retainer.msg_expiry_interval", DURATION, RELOAD | SECONDS | INF | ZERO_INF, retainer.msg_expiry_interval_ms,
         "0", MS_S, MS_MAX, NULL, "how long a message is retained that has no expiry of its own"),
 
+    KEY("delayed.enable", BOOL, RELOAD, delayed.enable, "true", 0, 0, NULL,
+        "publish messages to $delayed/SECONDS/TOPIC after so many seconds"),
+    KEY("delayed.max_delayed_messages", INT, RELOAD | INF | ZERO_INF, delayed.max_delayed_messages, "0", 1,
+        UINT32_MAX, NULL, "how many of them may wait on this node"),
+
     KEY("flapping_detect.enable", BOOL, RELOAD, flapping.enable, "false", 0, 0, NULL,
         "ban clients that connect and disconnect all the time"),
     KEY("flapping_detect.max_count", INT, RELOAD, flapping.max_count, "15", 2, 1000000, NULL,

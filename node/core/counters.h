@@ -44,6 +44,9 @@
     X(DROPPED_AWAIT_REL, "messages.dropped.await_pubrel_timeout") \
     X(DROPPED_PEER_FULL, "messages.dropped.link_full")            \
     X(RETAINED_REFUSED, "messages.retained.refused")              \
+    X(MESSAGES_DELAYED, "messages.delayed")                       \
+    X(DELAYED_REFUSED, "messages.delayed.refused")                \
+    X(REFUSED_TOPIC, "messages.refused.topic")                    \
     X(CLIENT_CONNECTED, "client.connected")                       \
     X(CLIENT_DISCONNECTED, "client.disconnected")                 \
     X(CLIENT_REFUSED, "client.refused")                           \

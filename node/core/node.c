@@ -212,6 +212,7 @@ enum err node_load(struct node *n)
     LOG(n->conf.log, LOG_INFO, "store loaded sessions=%llu", (unsigned long long)l.loaded);
     if (e == OK)
         e = bans_load(n);
+    delayed_load(n);
     if (e == OK)
         e = retained_load(n);
     return e == OK ? handoff_load(n) : e;

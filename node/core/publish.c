@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn_i.h"
+#include "node/core/delayed.h"
 #include "node/core/deliver.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
@@ -99,7 +100,10 @@ static void publication_of(struct publication *pub, struct conn *c, const struct
 static enum reason publish_route(struct conn *c, struct publication *pub, const struct match *match)
 {
     struct shard *sh = c->shard;
-    if (match->reserved) {
+    if (unlikely(match->special)) {
+        if (match->special == TOPIC_DELAYED)
+            return delayed_publish(sh, pub);
+        COUNT(sh, REFUSED_TOPIC);
         pub->failed = RC_TOPIC_NAME_INVALID;
         return RC_TOPIC_NAME_INVALID;
     }
@@ -115,7 +119,7 @@ static const char *refusal_text(enum reason code)
 {
     switch ((unsigned)code) {
     case RC_TOPIC_NAME_INVALID:
-        return "This topic is reserved for the server";
+        return "This topic is reserved for the server, or not as $delayed/SECONDS/TOPIC";
     case RC_QUOTA_EXCEEDED:
         return "Not kept: a queue or the retained messages are at their limit";
     case RC_NO_MATCHING_SUBSCRIBERS:

@@ -2,6 +2,7 @@
 #include "node/core/session.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/delayed.h"
 #include "node/core/publish_out.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
@@ -307,9 +308,13 @@ void will_publish(struct session *s)
     /* The counted copy carries the time of CONNECT; one with the time of publication is made when needed. */
     p.msg = NULL;
     COUNT(sh, WILL_PUBLISHED);
-    if (p.m.retain) /* [MQTT-3.1.2-15] */
-        retained_publish(sh, &p);
-    deliver_match(sh, &p, match);
+    if (match->special == TOPIC_DELAYED) {
+        delayed_publish(sh, &p);
+    } else {
+        if (p.m.retain) /* [MQTT-3.1.2-15] */
+            retained_publish(sh, &p);
+        deliver_match(sh, &p, match);
+    }
     publication_fini(sh, &p);
     msg_unref(w->msg);
     free(w);

@@ -52,6 +52,8 @@ struct settings {
     uint32_t retained_payload_max; /* 0: no limit */
     uint64_t retained_count_max;   /* 0: no limit */
     uint32_t retained_expiry_s;    /* 0: never */
+    bool delayed_available;        /* $delayed/SECONDS/TOPIC */
+    uint64_t delayed_count_max;    /* 0: no limit */
     uint32_t flapping_count_max;   /* ends of a client's connections within a window; 0: not looked at */
     uint32_t flapping_window_ms;
     uint64_t flapping_ban_ms;

@@ -34,6 +34,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
     subs_init(&sh->subs, node->routes, number);
     persist_init(&sh->persist);
+    delayed_init(&sh->delayed);
     bans_init(&sh->bans, node->conf.seed);
     return sh;
 }
@@ -67,6 +68,7 @@ void shard_free(struct shard *sh)
     parcels_fini(&sh->parcels);
     bans_fini(&sh->bans);
     flapping_fini(&sh->flapping);
+    delayed_fini(&sh->delayed);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])
             mailbag_free(sh->outbox[i]);
@@ -126,6 +128,7 @@ void shard_tick(struct shard *sh)
     parcels_tick(sh);
     flapping_tick(sh);
     bans_tick(sh);
+    delayed_tick(sh);
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))

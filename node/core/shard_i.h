@@ -7,6 +7,7 @@
 #include "node/core/bans.h"
 #include "node/core/claim.h"
 #include "node/core/counters.h"
+#include "node/core/delayed.h"
 #include "node/core/flapping.h"
 #include "node/core/forward.h"
 #include "node/core/handoff.h"
@@ -72,6 +73,7 @@ struct shard {
     struct parcels parcels;
     struct bans bans;
     struct flapping flapping;
+    struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
 };
 
@@ -86,6 +88,7 @@ struct node {
     uint64_t retained_mailed[NODE_SHARDS_MAX];  /* changes of other nodes sent to a shard, atomic */
     uint64_t retained_arrived[NODE_SHARDS_MAX]; /* of those, stored or failed, atomic */
     uint64_t retained_arriving;                 /* bytes of changes of other nodes, atomic */
+    uint64_t delayed_count;                     /* given so far, not 0 when some are stored, atomic */
     uint64_t retained_losses;                   /* failed commits with changes, atomic */
     uint64_t tag; /* of this life of the node: one after a crash may use a stamp again */
     struct hlc hlc;

@@ -190,11 +190,16 @@ static uint16_t levels_count(struct bytes t)
     return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }
 
-static bool is_reserved(struct bytes t)
+static enum topic_special special_of(struct bytes t)
 {
-    return t.p[0] == '$' &&
-           (bytes_starts(t, bytes_of("$SYS/", 5)) || bytes_starts(t, bytes_of("$share/", 7)) ||
-            bytes_eq(t, bytes_of("$SYS", 4)) || bytes_eq(t, bytes_of("$share", 6)));
+    if (t.p[0] != '$')
+        return TOPIC_PLAIN;
+    if (bytes_starts(t, bytes_of("$delayed/", 9)))
+        return TOPIC_DELAYED;
+    bool is_reserved = bytes_starts(t, bytes_of("$SYS/", 5)) || bytes_starts(t, bytes_of("$share/", 7)) ||
+                       bytes_starts(t, bytes_of("$exclusive/", 11)) || bytes_eq(t, bytes_of("$SYS", 4)) ||
+                       bytes_eq(t, bytes_of("$share", 6));
+    return is_reserved ? TOPIC_RESERVED : TOPIC_PLAIN;
 }
 
 /* Counts first, so that the whole answer is one allocation. */
@@ -235,7 +240,7 @@ static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash
     char *text = (char *)(local + local_n);
     memcpy(text, topic.p, topic.n);
     m->topic = text;
-    m->reserved = is_reserved(topic);
+    m->special = (uint8_t)special_of(topic);
     return m;
 }
 

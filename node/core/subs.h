@@ -39,6 +39,13 @@ static inline struct subscription *const *sublist_items(const struct sublist *l)
 }
 
 /* What a topic matches. Valid until the next subs_match() or subs_add/del. */
+/* Topics that are not only names. */
+enum topic_special {
+    TOPIC_PLAIN,
+    TOPIC_RESERVED, /* $SYS/.., $share/..: not for clients to publish */
+    TOPIC_DELAYED,  /* $delayed/.., see delayed.h */
+};
+
 struct match {
     uint64_t hash;
     uint64_t version;
@@ -48,7 +55,7 @@ struct match {
     uint32_t shared_n; /* shared routes, wherever their members are */
     uint16_t topic_n;
     uint16_t levels;
-    uint8_t reserved; /* begins with $SYS/ or $share/: not for clients to publish */
+    uint8_t special; /* enum topic_special */
     const uint32_t *local;
     struct route *const *shared;
     const char *topic;

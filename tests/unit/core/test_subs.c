@@ -297,12 +297,21 @@ static void topics_are_judged(void **state)
     static const struct {
         const char *topic;
         enum topic_verdict verdict;
-        bool reserved;
+        enum topic_special special;
     } rows[] = {
-        {"a", TOPIC_OK, false},          {"a/+", TOPIC_WILDCARD, false}, {"#", TOPIC_WILDCARD, false},
-        {"\xff", TOPIC_BAD_UTF8, false}, {"", TOPIC_EMPTY, false},       {"$SYS/broker", TOPIC_OK, true},
-        {"$SYS", TOPIC_OK, true},        {"$SYSTEM/x", TOPIC_OK, false}, {"$share/g/t", TOPIC_OK, true},
-        {"$shared", TOPIC_OK, false},    {"$other/t", TOPIC_OK, false},
+        {"a", TOPIC_OK, TOPIC_PLAIN},
+        {"a/+", TOPIC_WILDCARD, TOPIC_PLAIN},
+        {"#", TOPIC_WILDCARD, TOPIC_PLAIN},
+        {"\xff", TOPIC_BAD_UTF8, TOPIC_PLAIN},
+        {"", TOPIC_EMPTY, TOPIC_PLAIN},
+        {"$SYS/broker", TOPIC_OK, TOPIC_RESERVED},
+        {"$SYS", TOPIC_OK, TOPIC_RESERVED},
+        {"$SYSTEM/x", TOPIC_OK, TOPIC_PLAIN},
+        {"$share/g/t", TOPIC_OK, TOPIC_RESERVED},
+        {"$shared", TOPIC_OK, TOPIC_PLAIN},
+        {"$other/t", TOPIC_OK, TOPIC_PLAIN},
+        {"$exclusive/t", TOPIC_OK, TOPIC_RESERVED},
+        {"$delayed/5/t", TOPIC_OK, TOPIC_DELAYED},
     };
     (void)state;
     struct routes *t = routes_new(3, 1, NULL);
@@ -317,7 +326,7 @@ static void topics_are_judged(void **state)
             assert_int_equal(m != NULL, rows[i].verdict == TOPIC_OK);
             if (!m)
                 continue;
-            assert_int_equal(m->reserved, rows[i].reserved);
+            assert_int_equal(m->special, rows[i].special);
             bool is_sys = strcmp(rows[i].topic, "$SYS") == 0 || strncmp(rows[i].topic, "$SYS/", 5) == 0;
             assert_int_equal(m->local_n, rows[i].topic[0] != '$' || is_sys); /* [MQTT-4.7.2-1] */
         }

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a topic can ask of the broker beyond MQTT: delayed publish and the like, on one node and on three."""
+import time
+import unittest
+
+from cluster import ClusterCase
+from harness import Case, until
+from mqttlib import unique
+from wire import *  # noqa: F403
+
+WAIT = 20
+LONG = [(SESSION_EXPIRY, 3600)]
+
+
+class Delayed(Case):
+    def setUp(self):
+        self.needs_covey()
+
+    def test_each_qos_comes_later(self):
+        node, topic = self.node(), unique()
+        sub, pub = self.connected(node), self.connected(node)
+        sub.subscribe(topic, 2)
+        start = time.monotonic()
+        for qos in range(3):
+            pub.publish(f"$delayed/2/{topic}", b"later %d" % qos, qos)
+        pub.publish(topic, b"now", 1)
+        self.assertEqual(sub.recv_publish().payload, b"now")
+        got = sorted(sub.recv_publish(topic, timeout=WAIT).payload for _ in range(3))
+        self.assertEqual(got, [b"later 0", b"later 1", b"later 2"])
+        self.assertGreaterEqual(time.monotonic() - start, 1.9)
+        sub.expect_no_more(pub)
+
+    def test_it_survives_a_restart(self):
+        node, topic, client_id = self.node(), unique(), unique("c")
+        sub, pub = self.connected(node, client_id, LONG), self.connected(node)
+        sub.subscribe(topic, 2)
+        for qos in (1, 2):
+            pub.publish(f"$delayed/3/{topic}", b"%d" % qos, qos)
+        pub.publish(f"$delayed/3/{topic}/r", b"kept", 1, retain=True)
+        node.kill()
+        node.start()
+        sub = self.connected(node, client_id, LONG, clean=False)
+        self.assertEqual(sorted(sub.recv_publish(timeout=WAIT).payload for _ in range(2)), [b"1", b"2"])
+        other = self.connected(node)
+        other.subscribe(f"{topic}/#")
+        self.assertEqual(other.recv_publish(f"{topic}/r", timeout=WAIT).payload, b"kept")
+
+    def test_a_will_of_later(self):
+        node, topic = self.node(), unique()
+        sub = self.connected(node)
+        sub.subscribe(topic, 1)
+        self.connected(node, connect={"will": Will(f"$delayed/1/{topic}", b"bye", qos=1)}).reset()
+        self.assertEqual(sub.recv_publish(timeout=WAIT).payload, b"bye")
+
+    def test_counted_and_limited(self):
+        node = self.node({"delayed.max_delayed_messages": 2})
+        pub = self.connected(node)
+        for _ in range(2):
+            pub.publish("$delayed/1000/t", b"x", 1)
+        pub.publish("$delayed/1000/t", b"x", 1, expect=[0x97])
+        self.assertIn("delayed.count                 : 2\n", node.wait_ctl().cli("ctl", "broker", "stats").stdout)
+
+
+class TopicsThatAreNone(Case):
+    """Row 18 of the hostile inputs: publishing to $SYS, $share, $delayed with a bad number, $exclusive."""
+
+    def test_refused_each_time_and_the_connection_stays(self):
+        self.needs_covey()
+        node = self.node()
+        sub, pub = self.connected(node), self.connected(node)
+        sub.subscribe(["$SYS/x/#", "#", "$delayed/#", "t"])
+        topics = ("$SYS/x/y", "$SYS", "$share/g/t", "$share", "$delayed/x/t", "$delayed/-1/t", "$delayed/5/$SYS/x/y",
+                  "$delayed/4294968/t", "$delayed/99999999999999999999/t", "$delayed/5", "$delayed/", "$exclusive/t")
+        for topic in topics:
+            with self.subTest(topic):
+                pub.publish(topic, b"x", 1, expect=[0x90])
+                pub.publish(topic, b"x", 2, expect=[0x90])
+                pub.publish(topic, b"x", 0)
+        sub.expect_no_more(pub)
+        old = self.connected(node, version=V311)
+        for topic in topics:        # no code to say it with; nothing comes of it
+            old.publish(topic, b"x", 1)
+        sub.expect_no_more(old)
+
+
+class DelayedInACluster(ClusterCase):
+    def test_from_one_node_to_all(self):
+        nodes, topic = self.cluster(3), unique()
+        subs = [self.connected(node) for node in nodes]
+        for n, sub in enumerate(subs):
+            sub.subscribe(topic, n)
+        pub = self.connected(nodes[1])
+        for qos in range(3):
+            pub.publish(f"$delayed/2/{topic}", b"%d" % qos, qos)
+        for sub in subs:
+            self.assertEqual(sorted(sub.recv_publish(topic, timeout=WAIT).payload for _ in range(3)), [b"0", b"1", b"2"])
+
+    def test_its_node_was_down_when_it_was_due(self):
+        nodes, topic, client_id = self.cluster(3), unique(), unique("c")
+        sub = self.connected(nodes[2], client_id, LONG)
+        sub.subscribe(topic, 2)
+        self.connected(nodes[0]).publish(f"$delayed/1/{topic}", b"late", 2)
+        nodes[0].kill()
+        until(lambda: nodes.links(1)[nodes.name(0)]["link"] == "down", WAIT, "the link")
+        time.sleep(1)
+        nodes.start([0])
+        self.assertEqual(sub.recv_publish(topic, timeout=WAIT).payload, b"late")
+
+
+if __name__ == "__main__":
+    unittest.main()
