@@ -10,14 +10,13 @@
 
 #include <stdlib.h>
 
-enum { KEY_N = 16, RUNS_MAX = 256, STEP_BYTES_MAX = 1 << 20, AGAIN_MS = 1000 };
+enum { KEY_N = 16, RUNS_MAX = 256, STEP_BYTES_MAX = 1 << 20, AGAIN_MS = 1000, AGAIN_SHIFT_MAX = 6 };
 
 /* A message that is due, from when it is published until it is deleted. */
 struct run {
     struct list link;
     uint64_t again_ms; /* 0: under way; else when it is tried again (monotonic) */
     uint8_t key[KEY_N];
-    uint8_t qos;
     uint8_t tries;
 };
 
@@ -115,18 +114,6 @@ static void drop_nothing(void *arg)
     (void)arg; /* the run is the shard's */
 }
 
-static void again(struct shard *sh, struct run *r)
-{
-    if (++r->tries < DELAYED_TRIES_MAX) {
-        r->again_ms = sh->now_ms + AGAIN_MS;
-        return;
-    }
-    COUNT(sh, DROPPED_STORE);
-    store_batch_del(&sh->persist.ops, STORE_DELAYED, bytes_of(r->key, KEY_N));
-    store_batch_del(&sh->persist.keep, STORE_DELAYED, bytes_of(r->key, KEY_N));
-    r->again_ms = UINT64_MAX; /* until the next start, which will not find it */
-}
-
 static void forget(struct shard *sh, struct run *r);
 
 static void on_forgotten(struct shard *sh, void *arg, enum reason code)
@@ -146,16 +133,45 @@ static void forget(struct shard *sh, struct run *r)
     pending_release(sh, w, RC_SUCCESS);
 }
 
-/* Everybody has it, or somebody could not keep it. */
+/* A queue that is full elsewhere has the same code as a full disk: that is tried once more, not for an hour,
+ * since the others get it again each time. */
+static void again(struct shard *sh, struct run *r, enum reason code)
+{
+    unsigned shift = r->tries < AGAIN_SHIFT_MAX ? r->tries : AGAIN_SHIFT_MAX;
+    r->tries = (uint8_t)(r->tries + (code == RC_QUOTA_EXCEEDED ? DELAYED_TRIES_MAX / 2 : 1));
+    if (r->tries < DELAYED_TRIES_MAX) {
+        r->again_ms = sh->now_ms + ((uint64_t)AGAIN_MS << shift);
+        return;
+    }
+    COUNT(sh, DROPPED_STORE);
+    forget(sh, r);
+}
+
+/* QoS 1: everybody has it, or somebody could not keep it. */
 static void on_settled(struct shard *sh, void *arg, enum reason code)
 {
-    struct run *r = arg;
     if (code >= RC_UNSPECIFIED_ERROR)
-        again(sh, r);
-    else if (r->qos == 2) /* it went with the same commit */
-        run_end(sh, r);
+        again(sh, arg, code);
     else
-        forget(sh, r);
+        forget(sh, arg);
+}
+
+/* QoS 2: one commit deleted it and gave it to queues and handoffs, or did neither. */
+static void on_moved(struct shard *sh, void *arg, enum reason code)
+{
+    if (code >= RC_UNSPECIFIED_ERROR)
+        again(sh, arg, RC_IMPLEMENTATION_SPECIFIC);
+    else
+        run_end(sh, arg);
+}
+
+static void move(struct shard *sh, struct run *r)
+{
+    struct pending *w = pending_new_call(on_moved, drop_nothing, r);
+    store_batch_del(&sh->persist.ops, STORE_DELAYED, bytes_of(r->key, KEY_N));
+    persist_wait(sh, w);
+    persist_hurry(sh);
+    pending_release(sh, w, RC_SUCCESS);
 }
 
 static void publish(struct shard *sh, struct run *r, struct bytes record)
@@ -170,14 +186,11 @@ static void publish(struct shard *sh, struct run *r, struct bytes record)
         forget(sh, r);
         return;
     }
-    r->qos = p.m.qos;
-    if (p.m.qos)
+    if (p.m.qos == 1)
         p.pending = pending_new_call(on_settled, drop_nothing, r);
     if (p.m.qos == 2) {
         p.hold = 1;
-        store_batch_del(&sh->persist.ops, STORE_DELAYED, bytes_of(r->key, KEY_N));
-        persist_wait(sh, p.pending);
-        persist_hurry(sh);
+        move(sh, r);
     }
     if (!p.m.has_expiry || p.m.expiry_s) {
         if (p.m.retain)
@@ -187,6 +200,7 @@ static void publish(struct shard *sh, struct run *r, struct bytes record)
     }
     if (p.m.qos == 0)
         forget(sh, r);
+    p.failed = 0; /* what a full queue or the limit of retained messages refused has been counted */
     publication_fini(sh, &p);
 }
 

@@ -10,7 +10,8 @@
  * In STORE_DELAYED: be64 when (ms) | be64 unique -> a message record. Any shard puts, shard 0 publishes and
  * deletes. A message of QoS 2 goes with one commit from here to the queues and handoffs, so once; of QoS 1 it
  * is deleted when everybody has it, and comes again when the node dies before; of QoS 0 it is published once.
- * What the store could not take is tried again each second, DELAYED_TRIES_MAX times. */
+ * What a store could not take is tried again, DELAYED_TRIES_MAX times within an hour. What a full queue does
+ * not take is dropped there, as with any message. */
 
 #include "proto/base/bytes.h"
 #include "proto/base/list.h"

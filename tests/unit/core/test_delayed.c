@@ -259,6 +259,39 @@ static void many_of_one_moment(void **state)
     end(b, s);
 }
 
+/* A queue that is full takes nothing, and nobody else waits for it or gets a message twice. */
+static void a_full_queue_holds_nobody_up(void **state)
+{
+    enum { N = 300 };
+    static const struct connect_how other = {.id = "other", .version = V311, .clean = true};
+    struct broker *b = delayed_broker();
+    struct client a, *s = opened(b, &sender);
+    (void)state;
+    b->settings.queue_len_max = 1;
+    b->settings.retained_count_max = 1;
+    leave_subscribed(b);
+    client_open(b, &a, &other);
+    expect_connack(&a, SESSION_NEW);
+    client_subscribe(&a, 1, "o", 1);
+    expect_suback(&a, 1, 1);
+    for (uint16_t i = 1; i <= N; i++)
+        client_publish(s, QOS2, i, "$delayed/1/t/1", "x");
+    broker_commit(b);
+    client_publish(s, QOS1 | RETAIN, N + 1, "r", "x");
+    client_publish(s, QOS1 | RETAIN, N + 2, "$delayed/2/o", "x"); /* one too many to be retained */
+    for (unsigned i = 0; i < 60; i++) {
+        broker_commit(b);
+        broker_wait(b, 100);
+    }
+    expect_publish(&a, QOS1, "o", "x");
+    expect_nothing(&a);
+    assert_int_equal(stored(b), 0);
+    client_lose(&a);
+    client_lose(s);
+    check_queue(b, QOS2, 1);
+    broker_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_crash_loses_and_doubles_nothing),
         cmocka_unit_test(a_failed_commit_is_tried_again),
         cmocka_unit_test(many_of_one_moment),
+        cmocka_unit_test(a_full_queue_holds_nobody_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
