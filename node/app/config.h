@@ -201,6 +201,8 @@ struct config_listener {
     const char *bind_text; /* "127.0.0.1:1883" */
     uint64_t max_connections;
     uint64_t max_conn_rate; /* new connections a second */
+    uint64_t messages_rate; /* of each client, a second */
+    uint64_t bytes_rate;    /* likewise */
     uint64_t max_packet_size;
     uint64_t backlog;
     struct config_ssl ssl;      /* ssl and wss */

@@ -28,6 +28,7 @@ static const char *const barriers[] = {"peers", "local", NULL};
 #define MICROS   CONFIG_F_MICROS
 #define REQUIRED CONFIG_F_REQUIRED
 #define URL_PATH CONFIG_F_URL_PATH
+#define BYTES    CONFIG_F_BYTES
 
 #define MS_S   1000ull
 #define MS_H   (3600 * MS_S)
@@ -53,6 +54,10 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "connections at one time; further ones are closed at once"),                                        \
     LKEY(k "max_conn_rate", RATE, RELOAD | INF, max_conn_rate, "infinity", 1, 10000000, NULL,                \
          "new connections a second; further ones wait in the backlog"),                                      \
+    LKEY(k "messages_rate", RATE, RELOAD | INF, messages_rate, "infinity", 1, 100000000, NULL,                \
+         "PUBLISH packets a second of each client; one that sends faster is read more slowly"),              \
+    LKEY(k "bytes_rate", RATE, RELOAD | INF | BYTES, bytes_rate, "infinity", 1, TB, NULL,                     \
+         "bytes a second of each client, the same way"),                                                     \
     LKEY(k "max_packet_size", SIZE, RELOAD | AUTO, max_packet_size, "auto", 64, 256 * MB, NULL,              \
          "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \

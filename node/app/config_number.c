@@ -109,6 +109,19 @@ bool config_number_rate(const char *text, uint64_t *out)
     return digits_take(&text, out) && (*text == 0 || strcmp(text, "/s") == 0);
 }
 
+bool config_number_byte_rate(const char *text, uint64_t *out)
+{
+    char size[CONFIG_NUMBER_MAX];
+    size_t n = strlen(text);
+    if (n > 2 && strcmp(text + n - 2, "/s") == 0)
+        n -= 2;
+    if (n >= sizeof size)
+        return false;
+    memcpy(size, text, n);
+    size[n] = 0;
+    return config_number_size(size, out);
+}
+
 const char *config_number_put_decimal(char out[CONFIG_NUMBER_MAX], uint64_t hundredths)
 {
     uint64_t whole = hundredths / 100, part = hundredths % 100;
@@ -143,4 +156,12 @@ const char *config_number_put_duration(char out[CONFIG_NUMBER_MAX], uint64_t us)
 const char *config_number_put_size(char out[CONFIG_NUMBER_MAX], uint64_t bytes)
 {
     return put_unit(out, size_units, SIZE_UNITS_PRINTED, bytes);
+}
+
+const char *config_number_put_byte_rate(char out[CONFIG_NUMBER_MAX], uint64_t bytes)
+{
+    char size[CONFIG_NUMBER_MAX];
+    put_unit(size, size_units, SIZE_UNITS_PRINTED, bytes);
+    snprintf(out, CONFIG_NUMBER_MAX, "%.24s/s", size);
+    return out;
 }

@@ -22,9 +22,12 @@ bool config_number_duration(const char *text, uint64_t plain_us, uint64_t *out_u
 bool config_number_size(const char *text, uint64_t *out);
 /* A second: "1000/s" or a plain number. */
 bool config_number_rate(const char *text, uint64_t *out);
+/* Bytes a second: "1MB/s" or a plain size. */
+bool config_number_byte_rate(const char *text, uint64_t *out);
 
 const char *config_number_put_decimal(char out[CONFIG_NUMBER_MAX], uint64_t hundredths);
 const char *config_number_put_duration(char out[CONFIG_NUMBER_MAX], uint64_t us);
+const char *config_number_put_byte_rate(char out[CONFIG_NUMBER_MAX], uint64_t bytes);
 const char *config_number_put_size(char out[CONFIG_NUMBER_MAX], uint64_t bytes);
 
 #endif

@@ -13,6 +13,8 @@ static const char *number_text(const struct config_key *key, uint64_t u, struct 
         config_number_put_duration(buf, key->flags & CONFIG_F_MICROS ? u : u * 1000);
     else if (key->type == CONFIG_SIZE)
         config_number_put_size(buf, u);
+    else if (key->flags & CONFIG_F_BYTES)
+        config_number_put_byte_rate(buf, u);
     else if (key->type == CONFIG_DECIMAL)
         config_number_put_decimal(buf, u);
     else

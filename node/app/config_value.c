@@ -71,7 +71,8 @@ static bool number_parse(const struct config_key *key, const char *text, uint64_
     case CONFIG_SIZE:
         return config_number_size(text, out);
     case CONFIG_RATE:
-        return config_number_rate(text, out);
+        return key->flags & CONFIG_F_BYTES ? config_number_byte_rate(text, out)
+                                           : config_number_rate(text, out);
     case CONFIG_BOOL:
     case CONFIG_ENUM:
     case CONFIG_SET:

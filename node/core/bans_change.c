@@ -28,7 +28,6 @@ bool ban_stops(struct conn *c, const struct connect *k)
     const struct rpc_ban *b = bans_find(&sh->bans, &s, sh->wall_ms);
     if (!b)
         return false;
-    COUNT(sh, REFUSED_BANNED);
     LOG(sh->node->conf.log, LOG_NOTICE, "client banned peer=%s:%u client_id=\"%s\" as=%s who=\"%s\"",
         c->peer.address, c->peer.port, log_escape(id, k->client_id), ban_as_name(b->as),
         log_escape(who, b->who));

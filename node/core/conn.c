@@ -2,7 +2,9 @@
 #include "node/core/conn.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/pace.h"
 #include "node/core/publish_out.h"
+#include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -79,7 +81,7 @@ void conn_receive_give(struct conn *c)
 void conn_pace(struct conn *c)
 {
     uint32_t n = c->ackq ? c->ackq->n : 0;
-    bool pause = c->claim || !list_is_empty(&c->congested_link) ||
+    bool pause = c->claim || !list_is_empty(&c->congested_link) || (c->pace && c->pace->until_ms) ||
                  (c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE);
     if (pause != c->read_paused) {
         c->read_paused = pause;
@@ -138,6 +140,8 @@ static void conn_end(struct conn *c, enum conn_end end)
     }
     c->state = CONN_CLOSING;
     claim_forget(c);
+    pace_free(c->pace);
+    c->pace = NULL;
     list_del(&c->congested_link);
     c->out_held = 0;
     c->end = (uint8_t)end;
@@ -195,6 +199,7 @@ bool conn_fail(struct conn *c, enum reason code, const char *text)
 {
     LOG(c->shard->node->conf.log, LOG_INFO, "client fault peer=%s:%u code=0x%02x what=\"%s\"",
         c->peer.address, c->peer.port, (unsigned)code, text ? text : "");
+    refusal_count(c->shard, REFUSAL_PACKET, code);
     conn_close(c, code, text, CONN_END_FAULT);
     return false;
 }
@@ -290,6 +295,8 @@ size_t conn_feed(struct conn *c, uint8_t *buf, size_t n)
         at += size;
         if (!go_on)
             break;
+        if (unlikely(c->pace != NULL) && f.first >> 4 != PACKET_CONNECT)
+            pace_take(c, size, f.first >> 4 == PACKET_PUBLISH);
     }
     c->recv_packets += packets;
     c->recv_bytes += at;

@@ -26,6 +26,7 @@ struct alias_in;
 struct alias_out;
 struct replay;
 struct claim;
+struct pace;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -64,6 +65,7 @@ struct conn {
     struct list all_link;       /* in the shard's list of connections */
     struct list congested_link; /* in the shard's list of those that wait for a peer's link */
     struct claim *claim;        /* the CONNECT waits for the cluster, see claim.h */
+    struct pace *pace;          /* its limits of messages and bytes a second; NULL: none */
     struct wheel_timer timer;   /* CONNECT time-out, then keep alive */
     uint64_t rx_ms;             /* when the last packet came */
     uint32_t keep_alive_ms;     /* 0: none; already multiplied */

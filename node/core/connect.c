@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn_i.h"
+#include "node/core/pace.h"
 #include "node/core/publish_out.h"
+#include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
@@ -29,6 +31,7 @@ static bool connack_send(struct conn *c, const struct connack *a)
         return true;
     LOG(sh->node->conf.log, LOG_INFO, "client refused peer=%s:%u code=0x%02x what=\"%s\"", c->peer.address,
         c->peer.port, (unsigned)a->code, a->text ? a->text : "");
+    refusal_count(sh, REFUSAL_CONNECT, a->code);
     conn_close(c, a->code, NULL, CONN_END_REFUSED);
     return false;
 }
@@ -119,6 +122,7 @@ static void conn_open(struct conn *c, const struct connect *k)
     c->alias_out_max =
         k->topic_alias_max < set->topic_alias_out_max ? k->topic_alias_max : set->topic_alias_out_max;
     c->is_bridge = k->is_bridge;
+    pace_init(c);
     if (k->has_username)
         c->username = mem_dup(k->username.p, k->username.n);
     wheel_stop(&c->timer);

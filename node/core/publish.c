@@ -204,6 +204,7 @@ static bool publish_acked(struct conn *c, struct publication *pub, const struct 
         return conn_fail(c, RC_RECEIVE_MAXIMUM_EXCEEDED, "More unacknowledged PUBLISH than Receive Maximum");
     uint32_t rel_max = c->settings->awaiting_rel_max;
     if (rel_max && c->version == MQTT_V5 && s->rx2 && s->rx2->n >= rel_max) {
+        COUNT(c->shard, REFUSED_AWAIT_REL);
         ack_send(c, PACKET_PUBREC, pub->packet_id, RC_QUOTA_EXCEEDED,
                  "Too many QoS 2 messages wait for their PUBREL");
         return true;

@@ -35,6 +35,8 @@ struct settings {
     bool upgrade_qos;         /* deliver at the granted QoS even if published lower */
     bool queue_qos0;          /* keep QoS 0 for offline sessions, in memory */
     enum share_strategy share_strategy;
+    uint64_t messages_rate_max;        /* PUBLISH of one client a second; 0: no limit */
+    uint64_t bytes_rate_max;           /* bytes of one client a second; 0: no limit */
     uint32_t idle_timeout_ms;          /* for the CONNECT to come */
     uint16_t inflight_max;             /* towards a client; its Receive Maximum may be lower */
     uint16_t receive_max;              /* unacknowledged QoS 1 and 2 from a 5.0 client */

@@ -3,6 +3,7 @@
 
 #include "node/core/conn_i.h"
 #include "node/core/deliver.h"
+#include "node/core/pace.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -28,6 +29,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->replays);
     list_init(&sh->conns);
     list_init(&sh->congested);
+    list_init(&sh->paced);
     claims_init(&sh->claims);
     peer_handoffs_init(&sh->peer_handoffs);
     parcels_init(&sh->parcels);
@@ -110,6 +112,8 @@ static void conn_on_timer(struct conn *c)
         return;
     }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
+    if (c->pace && c->pace->until_ms) /* nobody listens to it */
+        deadline = c->pace->until_ms + c->keep_alive_ms;
     if (deadline < sh->patience_ms) /* the silence may be our own */
         deadline = sh->patience_ms;
     if (sh->now_ms >= deadline) /* [MQTT-3.1.2-22] */
@@ -126,6 +130,7 @@ void shard_tick(struct shard *sh)
     sh->tick_ms = sh->now_ms;
     peer_handoffs_tick(sh);
     parcels_tick(sh);
+    pace_tick(sh);
     flapping_tick(sh);
     bans_tick(sh);
     delayed_tick(sh);

@@ -75,6 +75,7 @@ struct shard {
     struct flapping flapping;
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
+    struct list paced;     /* struct pace of connections that send too fast */
 };
 
 struct node {

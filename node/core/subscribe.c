@@ -2,6 +2,7 @@
 #include "node/core/subscribe.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -182,6 +183,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             return conn_fail(c, RC_PROTOCOL_ERROR, "No Local on a shared subscription");
         }
         enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
+        if (code >= RC_UNSPECIFIED_ERROR)
+            refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
         if (code >= RC_UNSPECIFIED_ERROR &&
             c->version == MQTT_V31) { /* its SUBACK has no code for a failure */
             conn_fail(c, code, b->text);

@@ -7,6 +7,7 @@
 
 enum {
     TAIL_COPY_MAX = 8192,      /* a tail up to this is copied in front of what is read next */
+    PACED_READ_MAX = 16384,    /* of a client that may be paused for what it sends, and keeps the rest */
     TAIL_GROW_MIN = 16 * 1024, /* the first own buffer of a larger packet */
     IOV_MAX_FLUSH = 64,
 };
@@ -104,7 +105,9 @@ ssize_t ioconn_gather(struct ioconn *ic, uint8_t **p, size_t *n)
     } else {
         if (had)
             memcpy(w->scratch, t->bytes, had);
-        r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, w->scratch + had, WORKER_SCRATCH - had);
+        bool is_paced = unlikely(ic->state == IOCONN_CORE && ic->u.core.pace != NULL);
+        size_t room = is_paced ? PACED_READ_MAX : WORKER_SCRATCH - had;
+        r = transport_recv(ic->transport, ioconn_fd(ic), &w->env, w->scratch + had, room);
         *p = w->scratch;
         *n = had + (size_t)(r > 0 ? r : 0);
     }

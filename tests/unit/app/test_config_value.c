@@ -162,6 +162,12 @@ static void rates(void **state)
     ACCEPTS("listeners.tcp.default.max_conn_rate", "infinity", CONFIG_INFINITY);
     REFUSES("listeners.tcp.default.max_conn_rate", "1000/m");
     REFUSES("listeners.tcp.default.max_conn_rate", "0");
+    ACCEPTS("listeners.tcp.default.bytes_rate", "64KB/s", 65536);
+    ACCEPTS("listeners.tcp.default.bytes_rate", "64kb", 65536);
+    ACCEPTS("listeners.tcp.default.bytes_rate", "infinity", CONFIG_INFINITY);
+    REFUSES("listeners.tcp.default.bytes_rate", "/s");
+    REFUSES("listeners.tcp.default.bytes_rate", "64KB/m");
+    REFUSES("listeners.tcp.default.messages_rate", "64KB/s");
 }
 
 static void words(void **state)
@@ -223,6 +229,7 @@ static void texts_are_normal(void **state)
     assert_string_equal(normal("mqtt.keepalive_multiplier", "1.50", out), "1.5");
     assert_string_equal(normal("mqtt.keepalive_multiplier", "1.05", out), "1.05");
     assert_string_equal(normal("listeners.tcp.x.max_conn_rate", "7", out), "7/s");
+    assert_string_equal(normal("listeners.tcp.x.bytes_rate", "1048576", out), "1MB/s");
     assert_string_equal(normal("listeners.ssl.x.ssl_options.ciphers", " a,b , c", out), "[a, b, c]");
     assert_string_equal(normal("listeners.ssl.x.ssl_options.versions", "tlsv1.3, tlsv1.2", out),
                         "[tlsv1.2, tlsv1.3]");
