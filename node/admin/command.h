@@ -93,5 +93,6 @@ extern const struct command commands_listeners[];
 extern const struct command commands_cluster[];
 extern const struct command commands_alarms[];
 extern const struct command commands_bans[];
+extern const struct command commands_overload[];
 
 #endif

@@ -160,6 +160,7 @@ void figures_gather(struct figures *f)
     stat_add(f, "sessions.count", t.t.sessions);
     stat_add(f, "subscriptions.count", t.t.subscriptions);
     stat_add(f, "topics.count", t.routes);
+    stat_add(f, "overload_protection.level", t.t.load_level);
     add_counters(f, &t.t.counters);
     add_io(f);
     add_storage(f);

@@ -116,6 +116,15 @@ struct config_flapping {
     uint64_t ban_time_ms;
 };
 
+struct config_overload {
+    bool enable;
+    uint64_t max_lag_ms;
+    uint64_t critical_lag_ms;
+    uint64_t max_memory; /* 0: not known how much there is */
+    uint64_t critical_memory;
+    uint64_t cooldown_ms;
+};
+
 struct config_storage {
     enum store_sync sync;
     uint64_t sync_interval_ms;
@@ -219,6 +228,7 @@ struct config {
     struct config_sys sys;
     struct config_delayed delayed;
     struct config_flapping flapping;
+    struct config_overload overload;
     struct config_storage storage;
     struct config_log log;
     struct config_cluster cluster;

@@ -155,12 +155,24 @@ static void http_check(struct config_build *b)
     }
 }
 
+static void overload_check(struct config_build *b)
+{
+    const struct config_overload *o = &b->conf->overload;
+    if (o->critical_lag_ms < o->max_lag_ms)
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "overload_protection.critical_lag"),
+                          "must not be less than overload_protection.max_lag");
+    if (o->critical_memory < o->max_memory)
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "overload_protection.critical_memory"),
+                          "must not be less than overload_protection.max_memory");
+}
+
 void config_check(struct config_build *b)
 {
     size_t enabled = 0;
     node_check(b);
     paths_check(b);
     mqtt_check(b);
+    overload_check(b);
     config_cluster_check(b);
     http_check(b);
     for (size_t i = 0; i < b->conf->listeners_n; i++) {

@@ -2,6 +2,7 @@
 #include "node/app/config_build.h"
 
 #include "node/app/cpus.h"
+#include "node/app/memory_limit.h"
 #include "proto/base/check.h"
 
 #include <string.h>
@@ -55,6 +56,16 @@ static void node_resolve(struct config_build *b)
     }
 }
 
+static void overload_resolve(struct config_build *b)
+{
+    struct config_overload *o = &b->conf->overload;
+    uint64_t percent = memory_usable() / 100;
+    if (is_auto(b, "overload_protection.max_memory"))
+        o->max_memory = 80 * percent;
+    if (is_auto(b, "overload_protection.critical_memory"))
+        o->critical_memory = 90 * percent;
+}
+
 static void listener_resolve(struct config_build *b, size_t at)
 {
     struct config_listener *l = &b->conf->listeners[at];
@@ -73,6 +84,7 @@ void config_resolve(struct config_build *b)
 {
     node_resolve(b);
     config_cluster_resolve(b);
+    overload_resolve(b);
     b->conf->http.bind_text = config_addr_text(&b->conf->http.bind, b->conf->arena);
     for (size_t i = 0; i < b->conf->listeners_n; i++)
         listener_resolve(b, i);

@@ -283,6 +283,9 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     c->packet_size_max = k.packet_size_max;
     if (ban_stops(c, &k))
         return refuse(c, RC_BANNED, banned);
+    if (unlikely(c->shard->overload.level != LOAD_NORMAL))
+        return refuse(c, RC_SERVER_BUSY,
+                      "This node has more to do than it can: try again later, or another one");
     enum reason code = connect_judge(c, &k, &text);
     if (code != RC_SUCCESS)
         return refuse(c, code, text);

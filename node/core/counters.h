@@ -43,6 +43,7 @@
     X(DROPPED_SESSION_END, "messages.dropped.session_ended")        \
     X(DROPPED_AWAIT_REL, "messages.dropped.await_pubrel_timeout")   \
     X(DROPPED_PEER_FULL, "messages.dropped.link_full")              \
+    X(DROPPED_OVERLOAD, "messages.dropped.overload")                \
     X(RETAINED_REFUSED, "messages.retained.refused")                \
     X(MESSAGES_DELAYED, "messages.delayed")                         \
     X(DELAYED_REFUSED, "messages.delayed.refused")                  \
@@ -53,6 +54,7 @@
     X(SUBSCRIBE_NOT_SUPPORTED, "subscribe.refused.not_supported")   \
     X(SUBSCRIBE_OTHER, "subscribe.refused.other")                   \
     X(REFUSED_AWAIT_REL, "messages.refused.awaiting_rel")           \
+    X(OVERLOADS, "overload_protection.raised")                      \
     X(CLIENT_CONNECTED, "client.connected")                         \
     X(CLIENT_DISCONNECTED, "client.disconnected")                   \
     X(CLIENT_REFUSED, "client.refused")                             \

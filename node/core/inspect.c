@@ -260,6 +260,8 @@ void inspect_totals_add(struct shard *sh, struct inspect_totals *t)
     t->online += sh->online_n;
     t->sessions += sh->sessions.n;
     t->subscriptions += sh->subs.count;
+    if (sh->overload.level > t->load_level)
+        t->load_level = sh->overload.level;
 }
 
 uint64_t inspect_routes(const struct shard *sh)

@@ -121,6 +121,7 @@ struct inspect_totals {
     uint64_t online;      /* sessions with a connection */
     uint64_t sessions;
     uint64_t subscriptions;
+    uint64_t load_level; /* the highest, see overload.h */
 };
 /* Adds this shard's. */
 void inspect_totals_add(struct shard *sh, struct inspect_totals *t);

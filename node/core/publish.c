@@ -240,7 +240,9 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     struct publication pub;
     publication_of(&pub, c, &p, packet, packet_n);
     bool go_on = true;
-    if (p.m.qos == 0)
+    if (p.m.qos == 0 && unlikely(sh->overload.level == LOAD_CRITICAL))
+        COUNT(sh, DROPPED_OVERLOAD);
+    else if (p.m.qos == 0)
         publish_route(c, &pub, match);
     else
         go_on = publish_acked(c, &pub, match);

@@ -19,6 +19,14 @@ enum share_strategy {
 
 enum { SECONDS_FOREVER = UINT32_MAX };
 
+/* See overload.h: [0] busy, [1] critical. */
+struct overload_limits {
+    bool is_on;
+    uint64_t lag_ms[2];
+    uint64_t memory_bytes[2]; /* 0: no limit */
+    uint64_t cooldown_ms;
+};
+
 struct settings {
     const char *listener; /* "tcp:default" */
     bool anonymous_allowed;
@@ -59,6 +67,7 @@ struct settings {
     uint32_t flapping_count_max;   /* ends of a client's connections within a window; 0: not looked at */
     uint32_t flapping_window_ms;
     uint64_t flapping_ban_ms;
+    struct overload_limits overload; /* the node's */
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include "node/core/handoff_peer.h"
 #include "node/core/hlc.h"
 #include "node/core/node.h"
+#include "node/core/overload.h"
 #include "node/core/parcel.h"
 #include "node/core/peers.h"
 #include "node/core/persist.h"
@@ -34,6 +35,7 @@ struct shard {
     uint32_t mark; /* of the publish under way */
     uint64_t now_ms;
     uint64_t wall_ms;
+    struct overload overload;
     uint64_t random;
     struct wheel wheel;         /* of connections */
     struct wheel session_wheel; /* of sessions */

@@ -97,6 +97,10 @@ static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *add
     struct transport *transport;
     struct ioconn *ic;
 
+    if (unlikely(a->worker->is_critical)) {
+        refuse(a, fd, IO_REFUSED_OVERLOAD);
+        return;
+    }
     if (atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed) >= l->conf.connections_max &&
         l->conf.connections_max) {
         atomic_fetch_sub_explicit(&l->connections, 1, memory_order_relaxed);

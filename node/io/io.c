@@ -6,6 +6,7 @@
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ enum err io_new(struct io **out, const struct io_conf *conf)
         io->conf.commit_interval_ms = 2;
     io->log = conf->log;
     io->node = conf->node;
+    io->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     io->workers_n = node_conf(conf->node)->shards;
     pthread_mutex_init(&io->listener_lock, NULL);
     pthread_mutex_init(&io->idle_lock, NULL);
@@ -85,6 +87,8 @@ void io_free(struct io *io)
     pthread_cond_destroy(&io->idle_cond);
     free(io->listeners);
     free(io->workers);
+    if (io->statm_fd >= 0)
+        close(io->statm_fd);
     free(io);
 }
 

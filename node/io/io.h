@@ -95,6 +95,7 @@ enum io_refusal {
     IO_REFUSED_DESCRIPTORS, /* EMFILE or ENFILE */
     IO_REFUSED_HALF_OPEN,   /* the oldest that had not sent CONNECT */
     IO_REFUSED_MEMORY,      /* unfinished CONNECTs hold too much */
+    IO_REFUSED_OVERLOAD,    /* the worker is at its second limit, see node/core/overload.h */
     IO_REFUSALS,
 };
 const char *io_refusal_name(enum io_refusal r);

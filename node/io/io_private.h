@@ -10,6 +10,8 @@ struct io {
     struct io_conf conf;
     struct log_sink *log;
     struct node *node;
+    int statm_fd;            /* of /proc/self/statm; -1: none */
+    _Atomic uint64_t memory; /* bytes that the process holds, as last looked at by worker 0 */
     uint32_t workers_n;
     struct worker *workers;
     uint32_t listeners_n;

@@ -30,6 +30,7 @@ const char *io_refusal_name(enum io_refusal r)
         [IO_REFUSED_DESCRIPTORS] = "descriptors",
         [IO_REFUSED_HALF_OPEN] = "half_open",
         [IO_REFUSED_MEMORY] = "memory",
+        [IO_REFUSED_OVERLOAD] = "overload",
     };
     CHECK((unsigned)r < IO_REFUSALS);
     return names[r];

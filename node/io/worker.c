@@ -198,6 +198,8 @@ static void worker_cut_late(struct worker *w)
 static void worker_tick(struct worker *w)
 {
     w->tick_due = false;
+    if (node_conf(w->io->node)->settings->overload.is_on)
+        worker_note_load(w);
     shard_tick(w->shard);
     worker_cut_late(w);
     for (uint32_t i = 0; i < w->io->listeners_n; i++)
@@ -358,6 +360,7 @@ static void *worker_main(void *arg)
 
     rcu_register_thread();
     worker_begin_turn(w);
+    w->tick_ms = w->now_ms;
     while ((phase = atomic_load_explicit(&w->phase, memory_order_acquire)) != WORKER_ENDS) {
         if (phase == WORKER_STOPPING && !w->is_stopping) {
             worker_stop_begin(w);

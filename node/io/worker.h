@@ -24,6 +24,7 @@ enum {
     WORKER_CLOSING_MS = 5000,                 /* for the last bytes to be taken */
     WORKER_LINGER_MS = 2000,                  /* for the peer to end after us */
     WORKER_FAULT_LOG_MS = 1000,               /* between two lines about one kind of fault */
+    WORKER_MEMORY_MS = 500,                   /* between two looks at how much memory there is */
     WORKER_CERTS_MS = 2000,                   /* between two looks at certificate files */
     WORKER_LINGER_STOP_MS = 500,              /* the same when everything ends */
 };
@@ -66,7 +67,10 @@ struct worker {
     bool in_turn;
     bool is_offline;
     bool tick_due;
+    bool is_critical;                    /* see node/core/overload.h */
+    uint64_t tick_ms;                    /* of the last tick */
     bool is_idle;                        /* told to whoever stops us */
+    uint32_t memory_ms;                  /* when worker 0 looks at the memory again */
     uint32_t certs_ms;                   /* when worker 0 looks at certificate files again */
     uint32_t fault_ms[TRANSPORT_FAULTS]; /* when the next one of a kind is logged */
     bool fault_told[TRANSPORT_FAULTS];
@@ -109,6 +113,8 @@ void worker_post_call(struct worker *w, struct worker_call *call);
 
 /* ---- on the worker's thread ----------------------------------------------------------------------- */
 
+/* Tells the shard how late this tick is and how much memory the process holds. */
+void worker_note_load(struct worker *w);
 /* The first thing that every callback does. */
 void worker_begin_turn(struct worker *w);
 static inline void worker_enter(struct worker *w)
