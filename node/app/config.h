@@ -228,6 +228,8 @@ struct config {
     struct config_sys sys;
     struct config_delayed delayed;
     struct config_flapping flapping;
+    const char *rewrite_rules;         /* checked */
+    const char *auto_subscribe_topics; /* checked */
     struct config_overload overload;
     struct config_storage storage;
     struct config_log log;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/config_build.h"
+#include "node/core/auto_subscribe.h"
+#include "node/core/rewrite.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -166,6 +168,17 @@ static void overload_check(struct config_build *b)
                           "must not be less than overload_protection.max_memory");
 }
 
+static void rules_check(struct config_build *b)
+{
+    char why[256];
+    if (!rewrite_check(b->conf->rewrite_rules, why, sizeof why))
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "rewrite.rules"),
+                          config_arena_printf(b->report->arena, "%s", why));
+    if (!auto_subscribe_check(b->conf->auto_subscribe_topics, why, sizeof why))
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "auto_subscribe.topics"),
+                          config_arena_printf(b->report->arena, "%s", why));
+}
+
 void config_check(struct config_build *b)
 {
     size_t enabled = 0;
@@ -173,6 +186,7 @@ void config_check(struct config_build *b)
     paths_check(b);
     mqtt_check(b);
     overload_check(b);
+    rules_check(b);
     config_cluster_check(b);
     http_check(b);
     for (size_t i = 0; i < b->conf->listeners_n; i++) {

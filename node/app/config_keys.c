@@ -197,6 +197,11 @@ const struct config_key config_keys[] = {
     KEY("delayed.max_delayed_messages", INT, RELOAD | INF | ZERO_INF, delayed.max_delayed_messages, "0", 1,
         UINT32_MAX, NULL, "how many of them may wait on this node"),
 
+    KEY("rewrite.rules", STRING, 0, rewrite_rules, "", 0, 65535, NULL,
+        "topics that stand for others, as \"publish|subscribe|all FILTER EXPRESSION TOPIC; ..\"; empty is none"),
+    KEY("auto_subscribe.topics", STRING, 0, auto_subscribe_topics, "", 0, 65535, NULL,
+        "what every client is subscribed to, as \"FILTER qos=1 nl=0 rap=0 rh=0; ..\", with ${clientid} and ${username}"),
+
     KEY("flapping_detect.enable", BOOL, RELOAD, flapping.enable, "false", 0, 0, NULL,
         "ban clients that connect and disconnect all the time"),
     KEY("flapping_detect.max_count", INT, RELOAD, flapping.max_count, "15", 2, 1000000, NULL,

@@ -66,6 +66,8 @@ struct settings settings_of(const struct config *conf)
         .retained_expiry_s = conf->retainer.msg_expiry_interval_ms == CONFIG_INFINITY
                                  ? 0
                                  : seconds(conf->retainer.msg_expiry_interval_ms),
+        .rewrite_rules = conf->rewrite_rules,
+        .auto_subscribe = conf->auto_subscribe_topics,
         .delayed_available = conf->delayed.enable,
         .delayed_count_max = limit64(conf->delayed.max_delayed_messages),
         .flapping_count_max = conf->flapping.enable ? clamp32(conf->flapping.max_count) : 0,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/auto_subscribe.h"
 #include "node/core/conn_i.h"
 #include "node/core/pace.h"
 #include "node/core/publish_out.h"
@@ -262,6 +263,9 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
     session_attach(s, c);
     if (c->out_held)
         connack_hold(c);
+    const char *topics = c->shard->node->conf.settings->auto_subscribe;
+    if (topics && *topics)
+        auto_subscribe(c, topics);
     return c->state == CONN_OPEN;
 }
 

@@ -55,6 +55,8 @@
     X(SUBSCRIBE_OTHER, "subscribe.refused.other")                   \
     X(REFUSED_AWAIT_REL, "messages.refused.awaiting_rel")           \
     X(OVERLOADS, "overload_protection.raised")                      \
+    X(AUTO_SUBSCRIBE_FAILED, "auto_subscribe.failed")               \
+    X(TOPICS_REWRITTEN, "messages.rewritten")                       \
     X(CLIENT_CONNECTED, "client.connected")                         \
     X(CLIENT_DISCONNECTED, "client.disconnected")                   \
     X(CLIENT_REFUSED, "client.refused")                             \

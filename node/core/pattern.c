@@ -45,7 +45,7 @@ struct pattern *pattern_new(struct bytes text, char *why, size_t why_n)
     }
     struct pattern *p = mem_zalloc(sizeof *p);
     p->code = code;
-    p->data = pcre2_match_data_create(1, NULL);
+    p->data = pcre2_match_data_create(PATTERN_GROUPS, NULL);
     p->limits = pcre2_match_context_create(NULL);
     CHECK(p->data && p->limits);
     pcre2_set_heap_limit(p->limits, HEAP_KIB_MAX);
@@ -62,12 +62,35 @@ void pattern_free(struct pattern *p)
     free(p);
 }
 
-enum pattern_verdict pattern_find(const struct pattern *p, struct bytes name)
+/* How many groups are set, or an error. */
+static int match(const struct pattern *p, struct bytes name)
 {
     static const uint8_t none = 0;
     pcre2_set_match_limit(p->limits, STEPS_BASE + STEPS_PER_BYTE * name.n);
-    int found = pcre2_match(p->code, name.n ? name.p : &none, name.n, 0, 0, p->data, p->limits);
-    if (found == PCRE2_ERROR_NOMATCH)
+    int n = pcre2_match(p->code, name.n ? name.p : &none, name.n, 0, 0, p->data, p->limits);
+    return n == 0 ? PATTERN_GROUPS : n; /* 0: there are more */
+}
+
+static enum pattern_verdict verdict(int n)
+{
+    if (n == PCRE2_ERROR_NOMATCH)
         return PATTERN_NO;
-    return found >= 0 ? PATTERN_YES : PATTERN_UNDECIDED;
+    return n > 0 ? PATTERN_YES : PATTERN_UNDECIDED;
+}
+
+enum pattern_verdict pattern_find(const struct pattern *p, struct bytes name)
+{
+    return verdict(match(p, name));
+}
+
+enum pattern_verdict pattern_groups(const struct pattern *p, struct bytes name, struct bytes *groups,
+                                    uint32_t n)
+{
+    const size_t *at = pcre2_get_ovector_pointer(p->data);
+    int set_n = match(p, name);
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_set = (int)i < set_n && at[2 * i] != PCRE2_UNSET && at[2 * i] <= at[2 * i + 1];
+        groups[i] = is_set ? bytes_of(name.p + at[2 * i], at[2 * i + 1] - at[2 * i]) : bytes_of(NULL, 0);
+    }
+    return verdict(set_n);
 }

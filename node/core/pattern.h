@@ -19,5 +19,10 @@ void pattern_free(struct pattern *p); /* NULL is fine */
 enum pattern_verdict { PATTERN_NO, PATTERN_YES, PATTERN_UNDECIDED };
 /* Is it anywhere in the name? */
 enum pattern_verdict pattern_find(const struct pattern *p, struct bytes name);
+/* The same; groups[0] is what was found, groups[1] the first part in parentheses..: views of name, empty
+ * where there is none. n: at most PATTERN_GROUPS. */
+enum { PATTERN_GROUPS = 10 };
+enum pattern_verdict pattern_groups(const struct pattern *p, struct bytes name, struct bytes *groups,
+                                    uint32_t n);
 
 #endif

@@ -3,6 +3,7 @@
 #include "node/core/delayed.h"
 #include "node/core/deliver.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -220,6 +221,17 @@ static bool publish_acked(struct conn *c, struct publication *pub, const struct 
     return true;
 }
 
+/* The topic that counts. True: it is not the one in the packet. */
+static bool topic_rewrite(struct conn *c, struct publish *p)
+{
+    struct bytes topic = rewrite_of(c->session, REWRITE_PUBLISH, p->m.topic);
+    if (topic.p == p->m.topic.p)
+        return false;
+    COUNT(c->shard, TOPICS_REWRITTEN);
+    p->m.topic = topic;
+    return true;
+}
+
 bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
 {
     struct shard *sh = c->shard;
@@ -234,11 +246,14 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p.m.qos]++;
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
+    bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;
     struct publication pub;
     publication_of(&pub, c, &p, packet, packet_n);
+    if (unlikely(is_rewritten))
+        pub.raw = bytes_of(NULL, 0);
     bool go_on = true;
     if (p.m.qos == 0 && unlikely(sh->overload.level == LOAD_CRITICAL))
         COUNT(sh, DROPPED_OVERLOAD);

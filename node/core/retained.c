@@ -46,6 +46,20 @@ static bool refuse(struct shard *sh, struct publication *p)
     return false;
 }
 
+/* As many as are allowed are kept, and none of them is of this topic. */
+static bool is_one_too_many(struct shard *sh, struct bytes key)
+{
+    uint64_t max = sh->node->conf.settings->retained_count_max;
+    struct bytes record;
+    if (!max || store_count(sh->node->conf.store, STORE_RETAINED) < max)
+        return false;
+    if (!sh->reader || store_read_begin(sh->reader) != OK)
+        return true;
+    bool is_there = store_get(sh->reader, STORE_RETAINED, key, &record) == OK;
+    store_read_end(sh->reader);
+    return !is_there;
+}
+
 bool retained_publish(struct shard *sh, struct publication *p)
 {
     const struct settings *set = sh->node->conf.settings;
@@ -58,8 +72,7 @@ bool retained_publish(struct shard *sh, struct publication *p)
     }
     if (set->retained_payload_max && p->m.payload.n > set->retained_payload_max)
         return refuse(sh, p);
-    if (set->retained_count_max &&
-        store_count(sh->node->conf.store, STORE_RETAINED) >= set->retained_count_max)
+    if (is_one_too_many(sh, key))
         return refuse(sh, p);
     struct message_in m = p->m;
     if (!m.has_expiry && set->retained_expiry_s) {

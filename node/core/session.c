@@ -5,6 +5,7 @@
 #include "node/core/delayed.h"
 #include "node/core/publish_out.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
@@ -303,6 +304,8 @@ void will_publish(struct session *s)
     struct publication p = {.msg = w->msg, .client_hash = s->hash};
     p.m = msg_view(w->msg, w->msg->created_ms); /* its expiry starts now */
     p.origin = s->number;
+    if (sh->rewrite)
+        p.m.topic = rewrite_of(s, REWRITE_PUBLISH, p.m.topic);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     CHECK(match != NULL); /* checked at CONNECT */
     /* The counted copy carries the time of CONNECT; one with the time of publication is made when needed. */

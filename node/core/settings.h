@@ -62,6 +62,8 @@ struct settings {
     uint32_t retained_payload_max; /* 0: no limit */
     uint64_t retained_count_max;   /* 0: no limit */
     uint32_t retained_expiry_s;    /* 0: never */
+    const char *rewrite_rules;     /* the node's, see rewrite.h; NULL or "": none */
+    const char *auto_subscribe;    /* the node's, see auto_subscribe.h; NULL or "": none */
     bool delayed_available;        /* $delayed/SECONDS/TOPIC */
     uint64_t delayed_count_max;    /* 0: no limit */
     uint32_t flapping_count_max;   /* ends of a client's connections within a window; 0: not looked at */

@@ -5,6 +5,7 @@
 #include "node/core/deliver.h"
 #include "node/core/pace.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -38,6 +39,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     persist_init(&sh->persist);
     delayed_init(&sh->delayed);
     bans_init(&sh->bans, node->conf.seed);
+    sh->rewrite = rewrite_new(node->conf.settings->rewrite_rules);
     return sh;
 }
 
@@ -70,6 +72,7 @@ void shard_free(struct shard *sh)
     parcels_fini(&sh->parcels);
     bans_fini(&sh->bans);
     flapping_fini(&sh->flapping);
+    rewrite_free(sh->rewrite);
     delayed_fini(&sh->delayed);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])

@@ -75,6 +75,7 @@ struct shard {
     struct parcels parcels;
     struct bans bans;
     struct flapping flapping;
+    struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
     struct list paced;     /* struct pace of connections that send too fast */

@@ -4,6 +4,7 @@
 #include "node/core/conn_i.h"
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -182,6 +183,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             suback_free(b);
             return conn_fail(c, RC_PROTOCOL_ERROR, "No Local on a shared subscription");
         }
+        if (unlikely(c->shard->rewrite != NULL))
+            item.filter = rewrite_of(s, REWRITE_SUBSCRIBE, item.filter);
         enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
@@ -215,6 +218,8 @@ bool on_unsubscribe(struct conn *c, const uint8_t *body, uint32_t n)
     struct suback *b = suback_new(sub.count);
     bool stored = false;
     while (unsubscribe_next(&sub, &filter)) {
+        if (unlikely(c->shard->rewrite != NULL))
+            filter = rewrite_of(s, REWRITE_SUBSCRIBE, filter);
         enum reason code = session_unsubscribe(s, filter, &b->text);
         b->codes[b->n++] = (uint8_t)code;
         stored |= code == RC_SUCCESS && session_is_persistent(s);

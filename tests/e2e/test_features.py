@@ -83,6 +83,80 @@ class TopicsThatAreNone(Case):
         sub.expect_no_more(old)
 
 
+class Topics(Case):
+    def setUp(self):
+        self.needs_covey()
+
+    def test_rewritten_for_every_kind_of_client(self):
+        node = self.node({"rewrite.rules": "all old/# ^old/(.+)$ new/$1; subscribe my/# ^my/(.*)$ of/${clientid}/$1"})
+        sub, pub = self.connected(node), self.connected(node, version=V311)
+        sub.subscribe(["new/#", "my/+"], 2)
+        late = self.connected(node, "c7", connect={"username": "u"})
+        late.subscribe(["old/a", "my/+"], 1)
+        for qos in range(3):
+            pub.publish("old/a", b"%d" % qos, qos)
+        for client, most in ((sub, 2), (late, 1)):
+            got = [client.recv_publish("new/a", timeout=WAIT) for _ in range(3)]
+            self.assertEqual([(p.payload, p.qos) for p in got], [(b"%d" % q, min(q, most)) for q in range(3)])
+        pub.publish("of/c7/x", b"mine", 1)
+        late.recv_publish("of/c7/x")
+        sub.expect_no_more(pub)
+        late.unsubscribe(["old/a", "my/+"])
+        pub.publish("old/a", b"", 1, retain=True)
+        late.expect_no_more(pub)
+        alias = self.connected(node)
+        alias.send(publish("old/b", b"1", props_=[(ALIAS, 1)]), publish("", b"2", props_=[(ALIAS, 1)]))
+        sub.recv_publish("new/a", timeout=WAIT)
+        self.assertEqual([sub.recv_publish("new/b", timeout=WAIT).payload for _ in range(2)], [b"1", b"2"])
+        out = node.wait_ctl().cli("ctl", "subscriptions", "list").stdout
+        self.assertIn(" -> topic:new/#", out)
+
+    def test_subscribed_by_connecting(self):
+        node = self.node({"auto_subscribe.topics": "for/${clientid}/# qos=2; news qos=1 rh=1; u/${username} nl=1"})
+        pub = self.connected(node, "pub")
+        pub.publish("news", b"old", 1, retain=True)
+        self.assertEqual(pub.recv_publish("news").payload, b"old")
+        client = self.connected(node, "c1", LONG, connect={"username": "bob"})
+        self.assertEqual(client.recv_publish("news").payload, b"old")
+        pub.publish("for/c1/x", b"a", 2)
+        pub.publish("for/c2/x", b"b", 2)
+        pub.publish("u/bob", b"c", 0)
+        self.assertEqual([client.recv_publish(timeout=WAIT).topic for _ in range(2)], ["for/c1/x", "u/bob"])
+        client.publish("u/bob", b"own", 1, expect=[0, 0x10])
+        client.expect_no_more(pub)
+        client.disconnect()
+        pub.publish("for/c1/x", b"later", 2)
+        client = self.connected(node, "c1", LONG, clean=False)
+        self.assertEqual(client.recv_publish(timeout=WAIT).payload, b"later")
+        client.expect_no_more(pub)          # the retained one not again: rh=1
+
+    def test_wrong_rules_do_not_start(self):
+        node = self.node(start=False)
+        for key, value, word in (("rewrite.rules", "all x ( y", "missing"), ("auto_subscribe.topics", "a/#/b", "#")):
+            node.configure({key: value})
+            done = node.cli("check-config")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(key, done.stdout + done.stderr)
+            self.assertIn(word, done.stdout + done.stderr)
+
+    def test_retained_number_size_and_expiry(self):
+        node = self.node({"retainer.max_retained_messages": 2, "retainer.max_payload_size": "1KB",
+                          "retainer.msg_expiry_interval": "2s"})
+        pub = self.connected(node)
+        pub.publish("r/1", b"x", 1, retain=True)
+        pub.publish("r/2", b"x", 1, retain=True)
+        pub.publish("r/3", b"x", 1, retain=True, expect=[0x97])
+        pub.publish("r/1", b"x" * 1025, 1, retain=True, expect=[0x97])
+        pub.publish("r/1", b"y", 1, retain=True)
+        with node.client() as client:
+            client.connect()
+            client.subscribe("r/#")
+            self.assertEqual(sorted(client.recv_publish().payload for _ in range(2)), [b"x", b"y"])
+        until(lambda: "retained.count                : 0\n" in node.wait_ctl().cli("ctl", "broker", "stats").stdout,
+              WAIT, "expired")
+        pub.publish("r/3", b"x", 1, retain=True)
+
+
 class DelayedInACluster(ClusterCase):
     def test_from_one_node_to_all(self):
         nodes, topic = self.cluster(3), unique()
