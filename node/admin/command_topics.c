@@ -4,6 +4,7 @@
 #include "node/admin/command.h"
 #include "node/core/peers.h"
 #include "node/mesh/mesh.h"
+#include "proto/topic/topic.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,9 @@
 /* With ">" escaped, " -> " stands in a line once. */
 static void put_filter(struct text *out, const struct inspect_sub *s)
 {
-    if (s->group_n) {
+    if (topic_group_is_exclusive(inspect_sub_group(s))) {
+        text_add(out, "$exclusive/");
+    } else if (s->group_n) {
         text_add(out, "$share/");
         text_escaped(out, inspect_sub_group(s), ">");
         text_add(out, "/");
@@ -157,6 +160,36 @@ static void subs_list_all(struct call *c)
     c->produce = subs_produce;
 }
 
+/* ---- exclusive ones ------------------------------------------------------------------------------- */
+
+static void exclusives_call(struct shard *sh, void *arg)
+{
+    struct piece *x = arg;
+    x->result = inspect_exclusives(sh, &x->l->place, &x->l->buf);
+}
+
+static void put_exclusive(struct call *c, const struct inspect_sub *s)
+{
+    text_escaped(&c->out, inspect_sub_filter(s), ">");
+    text_add(&c->out, " -> ");
+    text_escaped(&c->out, inspect_sub_client_id(s), ">");
+    text_add(&c->out, "\n");
+}
+
+static bool exclusives_produce(struct call *c)
+{
+    struct piece x = {0};
+    piece_ask(c, &x, c->listing.shard, exclusives_call, put_exclusive);
+    return shards_go_on(c, &x);
+}
+
+static void exclusive_list(struct call *c)
+{
+    c->produce = exclusives_produce;
+}
+
+/* ---- of one client -------------------------------------------------------------------------------- */
+
 static void session_subs_call(struct shard *sh, void *arg)
 {
     struct piece *x = arg;
@@ -219,6 +252,8 @@ const struct command commands_topics[] = {
     {"topics", "show", "<topic>", "Show a topic", 1, 1, COMMAND_LOOKS, topics_show},
     {"routes", "list", "", "The same as topics list", 0, 0, COMMAND_LOOKS, topics_list},
     {"routes", "show", "<topic>", "The same as topics show", 1, 1, COMMAND_LOOKS, topics_show},
+    {"exclusive", "list", "", "List who has which exclusive subscription on this node", 0, 0, COMMAND_LOOKS,
+     exclusive_list},
     {"subscriptions", "list", "", "List all subscriptions", 0, 0, COMMAND_LOOKS, subs_list_all},
     {"subscriptions", "show", "<clientid>", "Show the subscriptions of a client", 1, 1, COMMAND_LOOKS,
      subs_show},

@@ -71,6 +71,7 @@ struct config_mqtt {
     bool retain_available;
     bool wildcard_subscription;
     bool shared_subscription;
+    bool exclusive_subscription;
     enum share_strategy shared_subscription_strategy;
     bool ignore_loop_deliver;
     enum config_auto allow_anonymous;

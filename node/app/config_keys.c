@@ -148,6 +148,8 @@ const struct config_key config_keys[] = {
         "let clients use $share/group/filter"),
     KEY("mqtt.shared_subscription_strategy", ENUM, RELOAD, mqtt.shared_subscription_strategy, "round_robin", 0, 0,
         strategies, "which member of a group gets a message"),
+    KEY("mqtt.exclusive_subscription", BOOL, RELOAD, mqtt.exclusive_subscription, "false", 0, 0, NULL,
+        "let clients use $exclusive/filter, which one client of the cluster has at a time"),
     KEY("mqtt.ignore_loop_deliver", BOOL, RELOAD, mqtt.ignore_loop_deliver, "false", 0, 0, NULL,
         "never deliver a client's own messages to it, as if every subscription had No Local"),
     KEY("mqtt.idle_timeout", DURATION, RELOAD | SECONDS, mqtt.idle_timeout_ms, "15s", 100, MS_H, NULL,

@@ -41,6 +41,7 @@ struct settings settings_of(const struct config *conf)
         .topic_alias_out_max = clamp16(m->max_topic_alias_outbound),
         .retain_available = m->retain_available && conf->retainer.enable,
         .wildcard_available = m->wildcard_subscription,
+        .exclusive_available = m->exclusive_subscription,
         .shared_available = m->shared_subscription,
         .ignore_loop_deliver = m->ignore_loop_deliver,
         .upgrade_qos = m->upgrade_qos,

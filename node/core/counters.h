@@ -52,6 +52,8 @@
     X(SUBSCRIBE_NOT_AUTHORIZED, "subscribe.refused.not_authorized") \
     X(SUBSCRIBE_QUOTA, "subscribe.refused.quota_exceeded")          \
     X(SUBSCRIBE_NOT_SUPPORTED, "subscribe.refused.not_supported")   \
+    X(EXCLUSIVE_REFUSED, "subscribe.refused.exclusive")             \
+    X(EXCLUSIVE_LOST, "subscribe.exclusive_given_up")               \
     X(SUBSCRIBE_OTHER, "subscribe.refused.other")                   \
     X(REFUSED_AWAIT_REL, "messages.refused.awaiting_rel")           \
     X(OVERLOADS, "overload_protection.raised")                      \

@@ -230,6 +230,15 @@ enum inspect inspect_topics(struct shard *sh, uint32_t *place, struct inspect_bu
     return is_over ? INSPECT_END : INSPECT_MORE;
 }
 
+enum inspect inspect_exclusives(struct shard *sh, uint32_t *place, struct inspect_buf *out)
+{
+    const struct exclusives *e = &sh->exclusives;
+    uint32_t items = 0;
+    for (; *place < e->n && !is_full(out, items); items++)
+        put_sub(out, e->v[(*place)++]);
+    return *place < e->n ? INSPECT_MORE : INSPECT_END;
+}
+
 enum inspect inspect_topic(struct shard *sh, struct bytes filter, struct inspect_buf *out)
 {
     struct routes *t = sh->node->routes;

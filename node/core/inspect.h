@@ -99,6 +99,9 @@ enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_
 /* One; INSPECT_NONE or INSPECT_END. */
 enum inspect inspect_session(struct shard *sh, struct bytes client_id, struct inspect_buf *out);
 
+/* Exclusive subscriptions of this shard from *place on (start with 0). */
+enum inspect inspect_exclusives(struct shard *sh, uint32_t *place, struct inspect_buf *out);
+
 struct inspect_place {
     uint32_t route;
     uint32_t slot;

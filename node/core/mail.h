@@ -28,7 +28,8 @@ enum mail_kind {
     MAIL_ARRIVALS,    /* arg: struct arrivals */
     MAIL_ARRIVED,     /* the same, answered */
     MAIL_ARRIVED_ONE, /* arg: struct rxframe (no ref), pick: index, code: the answer */
-    MAIL_BARRIER,     /* pending: yours; answer MAIL_RESOLVED when the peers know our routes */
+    MAIL_BARRIER,     /* pending: yours; answer MAIL_RESOLVED when the peers know our routes; pick: 1: in any
+                         case,     whatever is configured */
     MAIL_CLAIM,       /* arg: struct claim_order, see claim.h */
     MAIL_HELD,        /* arg: struct held: this node holds a client id */
     MAIL_UNHELD,      /* the same: no longer */

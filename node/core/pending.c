@@ -2,6 +2,7 @@
 #include "node/core/pending.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/exclusive.h"
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
@@ -111,6 +112,8 @@ static void ack_write(struct conn *c, struct pending *p)
     if (p->counted)
         conn_receive_give(c);
     if (p->suback) {
+        if (unlikely(p->suback->exclusive.n))
+            exclusive_decide(c->session, p->suback);
         suback_send(c, (enum packet_type)p->type, p->packet_id, p->suback);
         return;
     }

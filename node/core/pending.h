@@ -53,8 +53,9 @@ struct pending {
 
 struct suback {
     uint16_t n;
-    uint8_t *codes;   /* n of them, behind this struct */
-    const char *text; /* static, or NULL */
+    uint8_t *codes;         /* n of them, behind this struct */
+    const char *text;       /* static, or NULL */
+    struct bytes exclusive; /* see exclusive_add_open(), owned */
     struct bytes
         undo; /* the filters, each behind a two-byte length, owned; on failure they are unsubscribed */
 };

@@ -145,6 +145,8 @@ struct subscription *session_sub_add(struct session *s, const struct topic_filte
     if (route_is_shared(sub->route)) {
         s->has_shared = 1;
         subs_member_set(&s->shard->subs, sub, s->conn ? SUBS_ONLINE : SUBS_OFFLINE);
+        if (topic_group_is_exclusive(f->group))
+            exclusive_on_add(s->shard, sub);
     }
     return sub;
 }
@@ -153,6 +155,8 @@ void session_sub_del(struct session *s, struct subscription *sub)
 {
     s->subs[sub->index] = s->subs[--s->subs_n];
     s->subs[sub->index]->index = sub->index;
+    if (route_is_shared(sub->route) && topic_group_is_exclusive(route_group(sub->route)))
+        exclusive_on_del(s->shard, sub);
     subs_del(&s->shard->subs, sub);
 }
 

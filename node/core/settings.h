@@ -39,6 +39,7 @@ struct settings {
     bool retain_available;
     bool wildcard_available;
     bool shared_available;
+    bool exclusive_available; /* $exclusive/FILTER */
     bool ignore_loop_deliver; /* every subscription acts as if it had No Local */
     bool upgrade_qos;         /* deliver at the granted QoS even if published lower */
     bool queue_qos0;          /* keep QoS 0 for offline sessions, in memory */

@@ -72,6 +72,7 @@ void shard_free(struct shard *sh)
     parcels_fini(&sh->parcels);
     bans_fini(&sh->bans);
     flapping_fini(&sh->flapping);
+    exclusives_fini(&sh->exclusives);
     rewrite_free(sh->rewrite);
     delayed_fini(&sh->delayed);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
@@ -137,6 +138,7 @@ void shard_tick(struct shard *sh)
     flapping_tick(sh);
     bans_tick(sh);
     delayed_tick(sh);
+    exclusive_tick(sh);
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))

@@ -8,6 +8,7 @@
 #include "node/core/claim.h"
 #include "node/core/counters.h"
 #include "node/core/delayed.h"
+#include "node/core/exclusive.h"
 #include "node/core/flapping.h"
 #include "node/core/forward.h"
 #include "node/core/handoff.h"
@@ -75,6 +76,7 @@ struct shard {
     struct parcels parcels;
     struct bans bans;
     struct flapping flapping;
+    struct exclusives exclusives;
     struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */

@@ -150,6 +150,11 @@ void share_deliver_here(struct shard *sh, struct publication *p, uint32_t route_
         return;
     uint32_t among = l->online ? l->online : l->n;
     struct subscription *sub = sublist_items(l)[pick % among];
+    if (sub->no_local && p->origin &&
+        p->origin == sub->session->number) { /* an exclusive one; others cannot */
+        COUNT(sh, DROPPED_NO_LOCAL);
+        return;
+    }
     /* While the message was on its way the group may have gone and its id be another route's. */
     if (route_is_shared(sub->route) && topic_match(route_filter(sub->route), p->m.topic))
         deliver_sub(sh, p, sub, sub->retain_as_published && p->m.retain);

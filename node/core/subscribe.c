@@ -2,6 +2,7 @@
 #include "node/core/subscribe.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/exclusive.h"
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
@@ -23,6 +24,7 @@ void suback_free(struct suback *b)
     if (!b)
         return;
     free((void *)(uintptr_t)b->undo.p);
+    free((void *)(uintptr_t)b->exclusive.p);
     free(b);
 }
 
@@ -72,11 +74,23 @@ static enum reason filter_judge(const struct session *s, struct bytes text, stru
         *why = "Wildcard subscriptions are not available";
         return RC_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
     }
-    if (f->group.n && !set->shared_available) {
+    bool is_exclusive = topic_group_is_exclusive(f->group);
+    if (is_exclusive && !set->exclusive_available) {
+        *why = "Exclusive subscriptions are not available";
+        return RC_TOPIC_FILTER_INVALID;
+    }
+    if (f->group.n && !is_exclusive && !set->shared_available) {
         *why = "Shared subscriptions are not available";
         return RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
     }
     return RC_SUCCESS;
+}
+
+static enum reason exclusive_refuse(struct session *s, const char **text)
+{
+    COUNT(s->shard, EXCLUSIVE_REFUSED);
+    *text = "Another client has this exclusive subscription";
+    return RC_QUOTA_EXCEEDED;
 }
 
 enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
@@ -89,12 +103,19 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
         return code;
     struct subscription *sub = session_sub_of(s, &f);
     bool existed = sub != NULL;
+    bool is_exclusive = topic_group_is_exclusive(f.group);
     if (!sub) {
         if (set->subscriptions_max && s->subs_n >= set->subscriptions_max) {
             *text = "The session has as many subscriptions as are allowed";
             return RC_QUOTA_EXCEEDED;
         }
+        if (is_exclusive && exclusive_is_taken(s, &f, NULL))
+            return exclusive_refuse(s, text);
         sub = session_sub_add(s, &f);
+        if (is_exclusive && exclusive_is_taken(s, &f, sub)) { /* another shard was at it as well */
+            session_sub_del(s, sub);
+            return exclusive_refuse(s, text);
+        }
     }
     sub->id = id; /* an existing subscription takes the new options [MQTT-3.8.4-3] */
     sub->qos = item->qos < set->qos_max ? item->qos : set->qos_max; /* [MQTT-3.2.2-10] */
@@ -105,9 +126,18 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
         persist_sub(sub);
     bool replay =
         item->retain_handling == 0 || (item->retain_handling == 1 && !existed); /* [MQTT-3.3.1-9, -10, -11] */
-    if (replay && !f.group.n && s->conn && set->retain_available)
+    if (replay && (!f.group.n || is_exclusive) && s->conn && set->retain_available)
         replay_add(s->conn, sub);
     return (enum reason)sub->qos;
+}
+
+void subscription_end(struct session *s, struct subscription *sub)
+{
+    if (s->conn)
+        replay_del(s->conn, sub);
+    if (session_is_persistent(s))
+        persist_sub_end(sub);
+    session_sub_del(s, sub);
 }
 
 enum reason session_unsubscribe(struct session *s, struct bytes filter, const char **text)
@@ -121,11 +151,7 @@ enum reason session_unsubscribe(struct session *s, struct bytes filter, const ch
     struct subscription *sub = session_sub_of(s, &f);
     if (!sub)
         return RC_NO_SUBSCRIPTION_EXISTED;
-    if (s->conn)
-        replay_del(s->conn, sub);
-    if (session_is_persistent(s))
-        persist_sub_end(sub);
-    session_sub_del(s, sub);
+    subscription_end(s, sub);
     return RC_SUCCESS;
 }
 
@@ -164,8 +190,18 @@ static void suback_answer(struct conn *c, enum packet_type type, uint16_t packet
     if (waits)
         replay_hold(c, p);
     if (barrier)
-        mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_BARRIER, .pending = pending_ref(p)});
+        mail_push(
+            sh, MAIL_TO_CLUSTER,
+            &(struct mail){.kind = MAIL_BARRIER, .pending = pending_ref(p), .pick = b->exclusive.n > 0});
     pending_release(sh, p, RC_SUCCESS);
+}
+
+/* An exclusive filter that the session does not have yet. */
+static bool is_fresh_exclusive(struct session *s, struct bytes filter)
+{
+    struct topic_filter f;
+    return bytes_starts(filter, bytes_of("$exclusive/", 11)) && s->shard->node->conf.is_clustered &&
+           topic_filter_parse(filter, 0, &f) == TOPIC_OK && !session_sub_of(s, &f);
 }
 
 bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
@@ -185,6 +221,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
         }
         if (unlikely(c->shard->rewrite != NULL))
             item.filter = rewrite_of(s, REWRITE_SUBSCRIBE, item.filter);
+        bool is_open =
+            unlikely(item.filter.n && item.filter.p[0] == '$') && is_fresh_exclusive(s, item.filter);
         enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
@@ -194,6 +232,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             suback_free(b);
             return false;
         }
+        if (is_open && code < RC_UNSPECIFIED_ERROR)
+            exclusive_add_open(b, b->n, item.filter);
         b->codes[b->n++] = (uint8_t)code;
         barrier |= code < RC_UNSPECIFIED_ERROR && barrier_is_due(s, item.filter);
         if (code < RC_UNSPECIFIED_ERROR && session_is_persistent(s)) {

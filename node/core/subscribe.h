@@ -17,6 +17,8 @@ void suback_free(struct suback *s); /* NULL is fine */
 struct subscribe_item;
 enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
                               const char **text);
+/* Ends a subscription of the session, for good. */
+void subscription_end(struct session *s, struct subscription *sub);
 enum reason session_unsubscribe(struct session *s, struct bytes filter, const char **text);
 
 /* Publishes the session's will now, if it has one, and forgets it. */

@@ -8,6 +8,8 @@
 /* SUBACKs that wait until every reachable peer has our routes, or for barrier_ms: what is subscribed is seen.
  */
 
+enum { MUST_WAIT_MS = 250 };
+
 struct barrier {
     struct list link;
     struct pending *pending;
@@ -32,18 +34,18 @@ static void release(struct mesh *m, uint32_t shard, struct pending *p)
     mesh_mail(m, shard, &(struct mail){.kind = MAIL_RESOLVED, .pending = p, .u.code = RC_SUCCESS});
 }
 
-void barrier_add(struct mesh *m, uint32_t shard, struct pending *p)
+void barrier_add(struct mesh *m, uint32_t shard, struct pending *p, uint32_t must)
 {
     routes_sync_journal(m); /* what the subscription changed is in it */
     uint64_t seq = routelog_seq(m->routelog);
-    if (!m->conf.barrier_ms || barrier_acked(m) >= seq) {
+    uint32_t wait_ms = m->conf.barrier_ms ? m->conf.barrier_ms : must ? MUST_WAIT_MS : 0;
+    if (!wait_ms || barrier_acked(m) >= seq) {
         release(m, shard, p);
         return;
     }
     MESH_COUNT(m, BARRIER_WAITS);
     struct barrier *b = mem_alloc(sizeof *b);
-    *b = (struct barrier){
-        .pending = p, .seq = seq, .shard = shard, .until_ms = m->now_ms + m->conf.barrier_ms};
+    *b = (struct barrier){.pending = p, .seq = seq, .shard = shard, .until_ms = m->now_ms + wait_ms};
     list_push(&m->barriers, &b->link);
 }
 

@@ -174,7 +174,7 @@ static void on_mail(struct mesh *m, uint32_t from, struct mail *mail)
         forward_on_arrived_one(m, mail->arg, mail->pick, (enum reason)mail->u.code);
         break;
     case MAIL_BARRIER:
-        barrier_add(m, from, mail->pending);
+        barrier_add(m, from, mail->pending, mail->pick);
         break;
     case MAIL_CLAIM:
         ids_on_order(m, mail->arg);

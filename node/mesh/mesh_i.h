@@ -217,7 +217,8 @@ void routes_sync_step(struct mesh *m);                /* sweeps */
 bool routes_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes body);
 
 /* ---- barrier.c ------------------------------------------------------------------------------------ */
-void barrier_add(struct mesh *m, uint32_t shard, struct pending *p);
+/* must: also where SUBACKs wait for nobody. */
+void barrier_add(struct mesh *m, uint32_t shard, struct pending *p, uint32_t must);
 /* Releases who has waited long enough or for what has come. */
 void barriers_step(struct mesh *m);
 void barriers_fini(struct mesh *m);

@@ -169,7 +169,7 @@ bool decode_ack(enum packet_type type, const uint8_t *body, uint32_t n, enum mqt
                 struct fault *f)
 {
     struct cursor c = {body, body + n};
-    uint8_t code;
+    uint8_t code = RC_SUCCESS;
 
     *a = (struct ack){.code = RC_SUCCESS};
     if (!packet_id_take(&c, &a->packet_id, f))

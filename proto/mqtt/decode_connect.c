@@ -110,6 +110,7 @@ static bool will_topic_check(struct bytes topic, struct fault *f)
     case TOPIC_BAD_HASH:
     case TOPIC_BAD_PLUS:
     case TOPIC_BAD_SHARE:
+    case TOPIC_BAD_EXCLUSIVE:
     case TOPIC_TOO_DEEP:
         break;
     }

@@ -192,6 +192,7 @@ static bool topic_take(struct cursor *c, const struct prop_rule *rule, struct by
     case TOPIC_BAD_HASH:
     case TOPIC_BAD_PLUS:
     case TOPIC_BAD_SHARE:
+    case TOPIC_BAD_EXCLUSIVE:
     case TOPIC_TOO_DEEP:
         break;
     }

@@ -215,6 +215,7 @@ struct rpc_admin {
 void rpc_admin_put(struct rpc_buf *b, const struct rpc_admin *m);
 /* False: malformed, or a piece that does not lie within its answer. */
 bool rpc_admin_read(struct rpc_admin *m, struct bytes body, struct rpc_arena *a);
+
 /* ---- who may not come in -------------------------------------------------------------------------- */
 
 /* What `who` of a ban is. The numbers are also those of the store. */

@@ -25,6 +25,8 @@ const char *topic_verdict_text(enum topic_verdict v)
         return "'+' must stand alone in its level";
     case TOPIC_BAD_SHARE:
         return "a shared subscription must be $share/NAME/FILTER, NAME without '+' or '#'";
+    case TOPIC_BAD_EXCLUSIVE:
+        return "an exclusive subscription must be $exclusive/FILTER";
     case TOPIC_TOO_DEEP:
         return "the topic has more levels than are allowed here";
     }
@@ -67,6 +69,20 @@ enum topic_verdict topic_name_check(struct bytes name, unsigned levels_max)
     return levels_max && slashes >= levels_max ? TOPIC_TOO_DEEP : TOPIC_OK;
 }
 
+/* Takes $exclusive/ off the front. */
+static enum topic_verdict exclusive_parse(struct bytes text, struct topic_filter *f)
+{
+    const struct bytes prefix = bytes_str("$exclusive/");
+
+    if (!bytes_starts(text, prefix))
+        return TOPIC_OK;
+    if (text.n == prefix.n)
+        return TOPIC_BAD_EXCLUSIVE;
+    f->group = bytes_str(TOPIC_EXCLUSIVE);
+    f->filter = bytes_of(text.p + prefix.n, text.n - prefix.n);
+    return TOPIC_OK;
+}
+
 /* Takes $share/NAME/ off the front. */
 static enum topic_verdict share_parse(struct bytes text, struct topic_filter *f)
 {
@@ -74,7 +90,7 @@ static enum topic_verdict share_parse(struct bytes text, struct topic_filter *f)
 
     *f = (struct topic_filter){.filter = text};
     if (!bytes_starts(text, prefix) || (text.n > prefix.n && text.p[prefix.n] != '/'))
-        return TOPIC_OK;
+        return exclusive_parse(text, f);
     uint32_t at = prefix.n + 1;
     if (!topic_level_next(text, &at, &f->group) || f->group.n == 0 || at >= text.n)
         return TOPIC_BAD_SHARE; /* [MQTT-4.8.2-1] */

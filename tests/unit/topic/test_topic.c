@@ -172,6 +172,13 @@ static const struct {
     {"a+", 0, TOPIC_BAD_PLUS, NULL, NULL, false},
     {"a/b+/c", 0, TOPIC_BAD_PLUS, NULL, NULL, false},
     {"++", 0, TOPIC_BAD_PLUS, NULL, NULL, false},
+    {"$exclusive/a/+", 0, TOPIC_OK, "+", "a/+", true},
+    {"$exclusive//", 0, TOPIC_OK, "+", "/", false},
+    {"$exclusive", 0, TOPIC_OK, "", "$exclusive", false},
+    {"x/$exclusive/t", 0, TOPIC_OK, "", "x/$exclusive/t", false},
+    {"$exclusive/", 0, TOPIC_BAD_EXCLUSIVE, NULL, NULL, false},
+    {"$exclusive/a#", 0, TOPIC_BAD_HASH, NULL, NULL, false},
+    {"$exclusive/a/b/c", 2, TOPIC_TOO_DEEP, NULL, NULL, false},
     {"$share", 0, TOPIC_BAD_SHARE, NULL, NULL, false}, /* MQTT-4.8.2-1 */
     {"$share/", 0, TOPIC_BAD_SHARE, NULL, NULL, false},
     {"$share/g", 0, TOPIC_BAD_SHARE, NULL, NULL, false},
