@@ -34,6 +34,9 @@ struct admin_conf {
     const struct admin_setting *settings;
     size_t settings_n;
     uint64_t token_idle_ms; /* a login that is not used for so long ends */
+    /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
+    enum err (*auth_reload)(void *ctx);
+    void *auth_ctx;
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */
     uint32_t sys_heartbeat_ms; /* of its uptime and datetime; 0: not published */

@@ -94,5 +94,6 @@ extern const struct command commands_cluster[];
 extern const struct command commands_alarms[];
 extern const struct command commands_bans[];
 extern const struct command commands_overload[];
+extern const struct command commands_auth[];
 
 #endif

@@ -61,6 +61,20 @@ const struct cli_command cli_commands[] = {
      "  covey config explain listeners.tcp.default\n"
      "  covey config default > covey.yaml",
      2, 0, cli_config},
+    {"passwd", NULL, "create | add | delete [--file FILE] [USER | --batch]",
+     "add, change or delete users of the password file",
+     "Asks for the password, or reads it from standard input when that is no terminal. FILE is "
+     "authentication.password_file unless it is given; it is replaced as a whole, with mode 0600. The node "
+     "takes it up with \"covey ctl auth reload\".\n\n"
+     "create     begin a new file, empty or with this user\n"
+     "add        add the user, or change the password\n"
+     "delete     take the user out\n"
+     "--batch    read lines USER:PASSWORD from standard input\n"
+     "\nExamples:\n"
+     "  covey passwd create --file /etc/covey/users alice\n"
+     "  covey passwd delete bob\n"
+     "  covey passwd add --batch < list",
+     0, CLI_WORDS, cli_passwd},
     {"ctl", NULL, "COMMAND [ARGUMENT...]", "ask or tell the running node something",
      "Talks to the node over node.ctl_socket. The node knows the commands: \"covey ctl help\".\n\nExamples:\n"
      "  covey ctl help\n"

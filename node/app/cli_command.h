@@ -59,6 +59,8 @@ int cli_check_config(const struct cli *cli);
 int cli_config(const struct cli *cli);
 /* cli_ctl.c */
 int cli_ctl(const struct cli *cli);
+/* cli_passwd.c */
+int cli_passwd(const struct cli *cli);
 /* cli.c */
 int cli_help(const struct cli *cli);
 int cli_version(const struct cli *cli);

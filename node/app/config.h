@@ -93,6 +93,14 @@ struct config_mqtt {
     uint64_t max_outbuf; /* bytes waiting for the socket of one client that reads slowly */
 };
 
+struct config_auth {
+    const char *password_file; /* "": none */
+    uint64_t threads;
+    uint64_t remembered;
+    uint64_t argon2_memory;
+    uint64_t argon2_passes;
+};
+
 struct config_retainer {
     bool enable;
     uint64_t max_payload_size;
@@ -204,8 +212,10 @@ struct config_listener {
     const char *id;   /* "tcp:default" */
     enum config_listener_kind kind;
     bool enable;
-    bool is_loopback;     /* only this machine can reach it */
-    bool allow_anonymous; /* of a client that no authentication has checked */
+    bool is_loopback;                  /* only this machine can reach it */
+    bool allow_anonymous;              /* of a client that no authentication has checked */
+    struct config_list authentication; /* names of methods, as given */
+    struct vet_chain vet;
     bool nodelay;
     struct config_addr bind;
     const char *bind_text; /* "127.0.0.1:1883" */
@@ -225,6 +235,7 @@ struct config {
     const char *file; /* NULL: defaults and environment only */
     struct config_node node;
     struct config_mqtt mqtt;
+    struct config_auth auth;
     struct config_retainer retainer;
     struct config_sys sys;
     struct config_delayed delayed;

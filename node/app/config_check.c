@@ -94,7 +94,7 @@ static void listener_check(struct config_build *b, size_t at)
         config_build_note(
             b, CONFIG_WARNING, config_build_listener_item(b, at, "websocket.max_frame_size"),
             "is less than max_packet_size: clients must split large packets into several frames");
-    if (!l->is_loopback && !l->allow_anonymous)
+    if (!l->is_loopback && !l->allow_anonymous && !l->vet.n)
         config_build_note(
             b, CONFIG_WARNING, bind,
             "can be reached from other machines, and no authentication is configured: clients are refused; "
@@ -182,6 +182,7 @@ static void rules_check(struct config_build *b)
 void config_check(struct config_build *b)
 {
     size_t enabled = 0;
+    config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     node_check(b);
     paths_check(b);
     mqtt_check(b);

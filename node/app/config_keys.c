@@ -62,6 +62,8 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
+    LKEY(k "authentication", LIST, 0, authentication, "[auto]", 0, 4, NULL,                                  \
+         "methods that check clients, in their order: password_file; auto is those that are configured"),    \
     LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
          "connections that may wait to be accepted"),                                                        \
     LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \
@@ -127,7 +129,7 @@ const struct config_key config_keys[] = {
     WS_KEYS("listeners.wss.<name>."),
 
     KEY("mqtt.allow_anonymous", ENUM, RELOAD, mqtt.allow_anonymous, "auto", 0, 0, autos,
-        "let in clients that no authentication has checked; auto: only where just this machine can connect"),
+        "let in clients that no authentication has checked; auto: only where just this machine can connect and no authentication is configured"),
     KEY("mqtt.max_packet_size", SIZE, RELOAD, mqtt.max_packet_size, "1MB", 64, 256 * MB, NULL,
         "largest MQTT packet from a client"),
     KEY("mqtt.max_clientid_len", INT, RELOAD, mqtt.max_clientid_len, "65535", 23, 65535, NULL,
@@ -184,6 +186,17 @@ const struct config_key config_keys[] = {
         "what MQTT 5 clients get that ask for response information; empty is none"),
     KEY("mqtt.max_outbuf", SIZE, RELOAD, mqtt.max_outbuf, "1MB", 4 * KB, GB, NULL,
         "bytes that wait for the socket of one client that reads slowly, before QoS 0 messages to it are dropped"),
+
+    KEY("authentication.password_file", PATH, RELOAD, auth.password_file, "", 0, 0, NULL,
+        "file with users and hashes of their passwords, see covey passwd; empty is none"),
+    KEY("authentication.threads", INT, 0, auth.threads, "2", 1, 64, NULL,
+        "threads that check passwords; each takes a processor and the memory of a hash while it does"),
+    KEY("authentication.remembered_passwords", INT, 0, auth.remembered, "65536", 0, 16777216, NULL,
+        "verified passwords that are remembered, as keyed hashes in memory, so that who comes again need not wait"),
+    KEY("authentication.argon2.memory", SIZE, RELOAD, auth.argon2_memory, "64MB", 64 * KB, GB, NULL,
+        "memory that covey passwd makes a check of a new password take; more makes guessing dearer"),
+    KEY("authentication.argon2.passes", INT, RELOAD, auth.argon2_passes, "2", 1, 64, NULL,
+        "times that this memory is passed over; more makes guessing dearer, and each first login"),
 
     KEY("retainer.enable", BOOL, RELOAD, retainer.enable, "true", 0, 0, NULL,
         "keep retained messages"),

@@ -66,6 +66,46 @@ static void overload_resolve(struct config_build *b)
         o->critical_memory = 90 * percent;
 }
 
+/* Methods by enum vet_step. */
+static const char *const steps[] = {[VET_PASSWORD_FILE] = "password_file"};
+
+static bool step_is_configured(const struct config *conf, enum vet_step step)
+{
+    switch (step) {
+    case VET_PASSWORD_FILE:
+        return *conf->auth.password_file != 0;
+    }
+    return false;
+}
+
+static void step_add(struct vet_chain *chain, size_t step)
+{
+    for (uint32_t i = 0; i < chain->n; i++) {
+        if (chain->step[i] == step)
+            return;
+    }
+    chain->step[chain->n++] = (uint8_t)step;
+}
+
+static void step_resolve(struct config_build *b, size_t at, const char *name)
+{
+    struct config_listener *l = &b->conf->listeners[at];
+    struct config_item *item = config_build_listener_item(b, at, "authentication");
+    bool is_auto = strcmp(name, "auto") == 0, found = is_auto;
+    for (size_t i = 0; i < array_len(steps); i++) {
+        bool is_this = strcmp(name, steps[i]) == 0;
+        found |= is_this;
+        if (step_is_configured(b->conf, (enum vet_step)i) && (is_this || is_auto))
+            step_add(&l->vet, i);
+        else if (is_this)
+            config_build_note(b, CONFIG_ERROR, item,
+                              config_arena_printf(b->conf->arena, "%s is not configured", name));
+    }
+    if (!found)
+        config_build_note(b, CONFIG_ERROR, item,
+                          config_arena_printf(b->conf->arena, "no such method: %s", name));
+}
+
 static void listener_resolve(struct config_build *b, size_t at)
 {
     struct config_listener *l = &b->conf->listeners[at];
@@ -76,8 +116,10 @@ static void listener_resolve(struct config_build *b, size_t at)
         l->enable = *l->ssl.certfile != 0;
     if (config_build_listener_item(b, at, "max_packet_size")->is_auto)
         l->max_packet_size = b->conf->mqtt.max_packet_size;
+    for (size_t i = 0; i < l->authentication.n; i++)
+        step_resolve(b, at, l->authentication.v[i]);
     if (config_build_listener_item(b, at, "allow_anonymous")->is_auto)
-        l->allow_anonymous = anonymous == CONFIG_AUTO ? l->is_loopback : anonymous == CONFIG_YES;
+        l->allow_anonymous = anonymous == CONFIG_AUTO ? l->is_loopback && !l->vet.n : anonymous == CONFIG_YES;
 }
 
 void config_resolve(struct config_build *b)

@@ -5,6 +5,7 @@
 #include "node/app/cluster.h"
 #include "node/app/config_load.h"
 #include "node/app/settings.h"
+#include "node/io/authn.h"
 #include "node/io/io.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -31,6 +32,7 @@ struct parts {
     struct node *node;
     struct cluster_io *cluster; /* NULL: the node is alone */
     struct cluster_view_ops cluster_view;
+    struct authn *authn;
     struct io *io;
     struct admin *admin;
     struct admin_setting *shown; /* the configuration, for people */
@@ -136,6 +138,19 @@ static enum err workers_store(struct parts *p)
     return OK;
 }
 
+/* Before anything else runs: with a file that cannot be used the node does not start. */
+static enum err authn_make(struct parts *p)
+{
+    const struct config_auth *c = &p->conf->auth;
+    struct authn_conf ac = {
+        .password_file = c->password_file,
+        .threads = (uint32_t)c->threads,
+        .remembered_max = (uint32_t)c->remembered,
+        .log = p->log,
+    };
+    return authn_new(&p->authn, &ac);
+}
+
 static enum err core_start(struct parts *p)
 {
     struct node_conf nc = {
@@ -150,6 +165,7 @@ static enum err core_start(struct parts *p)
         .commit_ops = (uint32_t)p->conf->storage.commit_ops,
         .settings = &p->settings,
         .store = p->store,
+        .vet = authn_ops(p->authn),
         .log = p->log,
         .defer_free = io_defer_free,
     };
@@ -221,6 +237,8 @@ static enum err io_part_start(struct parts *p)
     };
     enum err e = io_new(&p->io, &ic);
     if (e == OK)
+        e = authn_start(p->authn, to_worker, p);
+    if (e == OK)
         e = io_start(p->io);
     return e == OK && p->cluster ? cluster_io_start(p->cluster) : e;
 }
@@ -248,6 +266,12 @@ static size_t shown_make(struct parts *p)
     return n;
 }
 
+static enum err auth_reload(void *ctx)
+{
+    struct parts *p = ctx;
+    return authn_reload(p->authn);
+}
+
 static enum err admin_start(struct parts *p)
 {
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
@@ -260,6 +284,8 @@ static enum err admin_start(struct parts *p)
         .cluster_name = p->conf->cluster.name,
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
+        .auth_reload = auth_reload,
+        .auth_ctx = p,
         .boot_wall_ms = p->boot_wall_ms,
         .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
         .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
@@ -295,9 +321,11 @@ static void parts_stop(struct parts *p)
         io_stop(p->io, (uint32_t)p->conf->node.shutdown_timeout_ms);
     if (p->cluster)
         cluster_io_stop(p->cluster, CLUSTER_STOP_MS);
+    authn_stop(p->authn);
     writer_free(p->writer); /* its last reports still reach the workers' mailboxes */
     cluster_io_free(p->cluster);
     io_free(p->io);
+    authn_free(p->authn);
     node_free(p->node);
     io_defer_barrier();
     store_close(p->store);
@@ -333,7 +361,9 @@ int node_run(const struct config *conf, struct log_sink *log)
     signals_block(&set);
     descriptors_raise(log);
     p.settings = settings_of(conf);
-    enum err e = store_start(&p);
+    enum err e = authn_make(&p);
+    if (e == OK)
+        e = store_start(&p);
     if (e == OK)
         e = core_start(&p);
     if (e == OK)

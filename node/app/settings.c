@@ -86,6 +86,7 @@ struct settings settings_of_listener(const struct config *conf, const struct con
     struct settings s = settings_of(conf);
     s.listener = l->id;
     s.anonymous_allowed = l->allow_anonymous;
+    s.vet = l->vet;
     s.packet_size_max = clamp32(l->max_packet_size);
     s.messages_rate_max = limit64(l->messages_rate);
     s.bytes_rate_max = limit64(l->bytes_rate);

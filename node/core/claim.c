@@ -2,6 +2,7 @@
 #include "node/core/claim.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/parked.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -9,15 +10,6 @@
 #include <stdlib.h>
 
 enum { STAMP_SHIFT = 16 };
-
-struct claim {
-    struct list link;
-    struct conn *conn; /* NULL: it is gone */
-    uint64_t token;
-    uint64_t stamp;
-    uint32_t n;
-    uint8_t body[]; /* of the CONNECT */
-};
 
 void claims_init(struct claims *c)
 {
@@ -27,9 +19,7 @@ void claims_init(struct claims *c)
 
 void claims_fini(struct claims *c)
 {
-    struct list *l;
-    while ((l = list_pop(&c->waiting)))
-        free(container_of(l, struct claim, link));
+    parked_free_all(&c->waiting);
 }
 
 bool claim_is_needed(const struct shard *sh, struct bytes client_id)
@@ -44,15 +34,10 @@ bool claim_is_needed(const struct shard *sh, struct bytes client_id)
 void claim_begin(struct conn *c, const struct connect *k, const uint8_t *body, uint32_t n)
 {
     struct shard *sh = c->shard;
-    struct claim *cl = mem_alloc(sizeof *cl + n);
-    *cl = (struct claim){.conn = c, .n = n};
-    cl->token = sh->claims.next++ * NODE_SHARDS_MAX + sh->number;
-    memcpy(cl->body, body, n);
-    list_push(&sh->claims.waiting, &cl->link);
-    c->claim = cl;
-    conn_pace(c);
+    uint64_t token = sh->claims.next++ * NODE_SHARDS_MAX + sh->number;
+    parked_new(&sh->claims.waiting, c, token, body, n);
     struct claim_order *o = mem_alloc(sizeof *o + k->client_id.n);
-    *o = (struct claim_order){.token = cl->token,
+    *o = (struct claim_order){.token = token,
                               .shard = sh->number,
                               .clean_start = k->clean_start,
                               .client_id_n = (uint16_t)k->client_id.n};
@@ -60,40 +45,14 @@ void claim_begin(struct conn *c, const struct connect *k, const uint8_t *body, u
     mail_push(sh, MAIL_TO_CLUSTER, &(struct mail){.kind = MAIL_CLAIM, .arg = o});
 }
 
-void claim_forget(struct conn *c)
-{
-    if (!c->claim)
-        return;
-    c->claim->conn = NULL;
-    c->claim = NULL;
-}
-
-static struct claim *claim_find(struct shard *sh, uint64_t token)
-{
-    list_each(l, &sh->claims.waiting)
-    {
-        struct claim *cl = container_of(l, struct claim, link);
-        if (cl->token == token)
-            return cl;
-    }
-    return NULL;
-}
-
 void claim_on_answer(struct shard *sh, void *arg)
 {
     struct claim_answer a = *(struct claim_answer *)arg;
     free(arg);
-    struct claim *cl = claim_find(sh, a.token);
-    if (!cl)
-        return;
-    list_del(&cl->link);
-    struct conn *c = cl->conn;
-    if (c) {
-        c->claim = NULL;
-        conn_pace(c);
-        connect_resume(c, cl->body, cl->n, a.stamp);
-    }
-    free(cl);
+    struct parked *p = parked_take(&sh->claims.waiting, a.token);
+    if (p && p->conn)
+        connect_resume(p->conn, p->body, p->n, a.stamp);
+    parked_free(p);
 }
 
 /* ---- telling the arbiter -------------------------------------------------------------------------- */

@@ -16,10 +16,9 @@ struct conn;
 struct connect;
 struct session;
 struct shard;
-struct claim;
 
 struct claims {
-    struct list waiting; /* struct claim */
+    struct list waiting; /* struct parked */
     uint64_t next;
 };
 
@@ -48,10 +47,8 @@ void claim_on_answer(struct shard *sh, void *answer);
 
 /* Does this CONNECT have to wait? */
 bool claim_is_needed(const struct shard *sh, struct bytes client_id);
-/* Copies the CONNECT and asks; the connection stays NEW and is not read until the answer. */
+/* Parks the CONNECT (parked.h) and asks. */
 void claim_begin(struct conn *c, const struct connect *k, const uint8_t *body, uint32_t n);
-/* The connection ends: the claim goes on without it. */
-void claim_forget(struct conn *c);
 void claims_init(struct claims *c);
 void claims_fini(struct claims *c);
 

@@ -3,6 +3,7 @@
 
 #include "node/core/conn_i.h"
 #include "node/core/pace.h"
+#include "node/core/parked.h"
 #include "node/core/publish_out.h"
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
@@ -81,7 +82,7 @@ void conn_receive_give(struct conn *c)
 void conn_pace(struct conn *c)
 {
     uint32_t n = c->ackq ? c->ackq->n : 0;
-    bool pause = c->claim || !list_is_empty(&c->congested_link) || (c->pace && c->pace->until_ms) ||
+    bool pause = c->parked || !list_is_empty(&c->congested_link) || (c->pace && c->pace->until_ms) ||
                  (c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE);
     if (pause != c->read_paused) {
         c->read_paused = pause;
@@ -139,7 +140,7 @@ static void conn_end(struct conn *c, enum conn_end end)
         flapping_note(c);
     }
     c->state = CONN_CLOSING;
-    claim_forget(c);
+    parked_forget(c);
     pace_free(c->pace);
     c->pace = NULL;
     list_del(&c->congested_link);

@@ -25,8 +25,8 @@ struct ackq;
 struct alias_in;
 struct alias_out;
 struct replay;
-struct claim;
 struct pace;
+struct parked;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -64,7 +64,7 @@ struct conn {
     struct list dirty_link;
     struct list all_link;       /* in the shard's list of connections */
     struct list congested_link; /* in the shard's list of those that wait for a peer's link */
-    struct claim *claim;        /* the CONNECT waits for the cluster, see claim.h */
+    struct parked *parked;      /* the CONNECT waits, see parked.h */
     struct pace *pace;          /* its limits of messages and bytes a second; NULL: none */
     struct wheel_timer timer;   /* CONNECT time-out, then keep alive */
     uint64_t rx_ms;             /* when the last packet came */

@@ -24,7 +24,13 @@ void conn_receive_give(struct conn *c);
 /* Stops or goes on reading, as the number of waiting acknowledgements demands. */
 void conn_pace(struct conn *c);
 
+struct connect;
+
 bool on_connect(struct conn *c, uint8_t *body, uint32_t n);
+/* A CONNACK that refuses, and the end. Answers false. */
+bool connect_refuse(struct conn *c, enum reason code, const char *text);
+/* Whoever checks clients (vet.h) has let this one in. */
+bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n);
 /* The CONNACK that was held must not be said: the store did not forget the old session. What was written
  * since goes with it, and the client is refused. */
 void connack_take_back(struct conn *c);

@@ -37,7 +37,7 @@ static bool connack_send(struct conn *c, const struct connack *a)
     return false;
 }
 
-static bool refuse(struct conn *c, enum reason code, const char *text)
+bool connect_refuse(struct conn *c, enum reason code, const char *text)
 {
     struct connack a = {.code = code, .text = text, .qos_max = 2};
     return connack_send(c, &a);
@@ -63,10 +63,6 @@ static enum reason connect_judge(const struct conn *c, const struct connect *k, 
     if (k->auth_method.p) {
         *text = "No enhanced authentication method is configured"; /* [MQTT-4.12.0-1] */
         return RC_BAD_AUTHENTICATION_METHOD;
-    }
-    if (!set->anonymous_allowed) {
-        *text = "This listener does not admit clients without authentication, and none is configured";
-        return RC_NOT_AUTHORIZED;
     }
     if (!k->has_will)
         return RC_SUCCESS;
@@ -124,7 +120,7 @@ static void conn_open(struct conn *c, const struct connect *k)
         k->topic_alias_max < set->topic_alias_out_max ? k->topic_alias_max : set->topic_alias_out_max;
     c->is_bridge = k->is_bridge;
     pace_init(c);
-    if (k->has_username)
+    if (k->has_username && !c->username) /* else whoever checked it has given it another one */
         c->username = mem_dup(k->username.p, k->username.n);
     wheel_stop(&c->timer);
     if (c->keep_alive_ms)
@@ -278,26 +274,31 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     if (!decode_connect(body, n, &k, &f)) {
         c->version = (uint8_t)k.version;
         if (f.code == RC_UNSUPPORTED_PROTOCOL_VERSION && k.version)
-            return refuse(c, f.code, f.text); /* [MQTT-3.1.2-2] */
+            return connect_refuse(c, f.code, f.text); /* [MQTT-3.1.2-2] */
         if (k.version == MQTT_V5)
-            return refuse(c, f.code, f.text);
+            return connect_refuse(c, f.code, f.text);
         return conn_fault(c, &f);
     }
     c->version = (uint8_t)k.version;
     c->packet_size_max = k.packet_size_max;
     if (ban_stops(c, &k))
-        return refuse(c, RC_BANNED, banned);
+        return connect_refuse(c, RC_BANNED, banned);
     if (unlikely(c->shard->overload.level != LOAD_NORMAL))
-        return refuse(c, RC_SERVER_BUSY,
-                      "This node has more to do than it can: try again later, or another one");
+        return connect_refuse(c, RC_SERVER_BUSY,
+                              "This node has more to do than it can: try again later, or another one");
     enum reason code = connect_judge(c, &k, &text);
     if (code != RC_SUCCESS)
-        return refuse(c, code, text);
-    if (k.client_id.n && claim_is_needed(c->shard, k.client_id)) {
-        claim_begin(c, &k, body, n);
+        return connect_refuse(c, code, text);
+    return vet_begin(c, &k, body, n);
+}
+
+bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
+{
+    if (k->client_id.n && claim_is_needed(c->shard, k->client_id)) {
+        claim_begin(c, k, body, n);
         return true;
     }
-    return connect_accept(c, &k, 0);
+    return connect_accept(c, k, 0);
 }
 
 void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
@@ -306,7 +307,7 @@ void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
     struct fault f;
     CHECK(decode_connect(body, n, &k, &f)); /* it was good before */
     if (ban_stops(c, &k)) {
-        refuse(c, RC_BANNED, banned);
+        connect_refuse(c, RC_BANNED, banned);
         return;
     }
     connect_accept(c, &k, stamp);

@@ -89,6 +89,9 @@
     X(CLIENT_NO_CONNECT, "client.connect_timeout")                  \
     X(CLIENT_LOST, "client.lost")                                   \
     X(CLIENT_MOVED, "client.moved")                                 \
+    X(AUTH_SUCCESS, "authentication.success")                       \
+    X(AUTH_ANONYMOUS, "authentication.success.anonymous")           \
+    X(AUTH_FAILURE, "authentication.failure")                       \
     X(SESSION_CREATED, "session.created")                           \
     X(SESSION_RESUMED, "session.resumed")                           \
     X(SESSION_TAKENOVER, "session.takenover")                       \

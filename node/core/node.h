@@ -13,6 +13,7 @@
 
 struct peers;
 struct routes;
+struct vet_ops;
 
 struct node_conf {
     const char *name;       /* "covey@127.0.0.1" */
@@ -27,6 +28,7 @@ struct node_conf {
     bool is_clustered;   /* other nodes may come: routes are journaled, client ids claimed */
     uint32_t commit_ops; /* so many operations are not kept waiting for company; 0: no such number */
     const struct settings *settings; /* the node's own defaults */
+    const struct vet_ops *vet;       /* who checks clients; NULL: no settings name a method */
     struct store *store;
     struct log_sink *log;
     /* Frees p when no shard can still see it (RCU); NULL: at once, for single-threaded use. */

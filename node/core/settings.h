@@ -27,9 +27,18 @@ struct overload_limits {
     uint64_t cooldown_ms;
 };
 
+/* The methods that check a client, in the order in which they are asked. */
+enum vet_step { VET_PASSWORD_FILE };
+enum { VET_STEPS_MAX = 4 };
+struct vet_chain {
+    uint8_t n; /* 0: none */
+    uint8_t step[VET_STEPS_MAX];
+};
+
 struct settings {
-    const char *listener; /* "tcp:default" */
-    bool anonymous_allowed;
+    const char *listener;   /* "tcp:default" */
+    bool anonymous_allowed; /* of a client that no method knows */
+    struct vet_chain vet;
     uint32_t packet_size_max; /* bytes after which a packet is refused, fixed header included */
     uint16_t client_id_bytes_max;
     uint16_t topic_levels_max; /* 0: no limit */

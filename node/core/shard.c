@@ -32,6 +32,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->congested);
     list_init(&sh->paced);
     claims_init(&sh->claims);
+    vets_init(&sh->vets);
     peer_handoffs_init(&sh->peer_handoffs);
     parcels_init(&sh->parcels);
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
@@ -68,6 +69,7 @@ void shard_free(struct shard *sh)
         free(sh->encoder.buf[i]);
     forward_fini(sh);
     claims_fini(&sh->claims);
+    vets_fini(&sh->vets);
     peer_handoffs_fini(&sh->peer_handoffs);
     parcels_fini(&sh->parcels);
     bans_fini(&sh->bans);
@@ -111,6 +113,10 @@ void shard_set_time(struct shard *sh, uint64_t mono_ms, uint64_t wall_ms)
 static void conn_on_timer(struct conn *c)
 {
     struct shard *sh = c->shard;
+    if (c->state == CONN_NEW && c->parked) {
+        connect_refuse(c, RC_SERVER_BUSY, "The answer to this CONNECT takes too long");
+        return;
+    }
     if (c->state == CONN_NEW) {
         conn_close(c, RC_UNSPECIFIED_ERROR, NULL, CONN_END_NO_CONNECT);
         return;

@@ -23,6 +23,7 @@
 #include "node/core/session.h"
 #include "node/core/shard.h"
 #include "node/core/subs.h"
+#include "node/core/vet.h"
 
 /* The publish that is being delivered: encoded once per form, see deliver.c. */
 struct encoder {
@@ -72,6 +73,7 @@ struct shard {
     uint64_t chunks_open;                        /* a bit for each that there is */
     uint64_t uid_next;
     struct claims claims;
+    struct vets vets;
     struct peer_handoffs peer_handoffs;
     struct parcels parcels;
     struct bans bans;

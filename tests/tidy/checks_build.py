@@ -13,7 +13,7 @@ import tempfile
 BUILDS = ("release", "dev", "asan")
 
 # Folders without I/O, clock, threads and randomness of their own.
-PURE = ("proto/base", "proto/topic", "proto/mqtt", "proto/record", "proto/rpc", "cluster/core", "node/core", "node/mesh")
+PURE = ("proto/base", "proto/topic", "proto/mqtt", "proto/record", "proto/rpc", "cluster/core", "node/auth", "node/core", "node/mesh")
 # What they may not call: sockets and files, clocks, randomness, threads, and the libraries that have these.
 IMPURE = re.compile(r"""^_*(
     socket|socketpair|bind|listen|accept4?|connect|shutdown|(get|set)sockopt|getaddrinfo|gethostby\w*|

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_VET_H
+#define COVEY_CORE_VET_H
+
+/* Who may come in. A listener has a chain of methods; each says accept, refuse or next, which means that it
+ * knows nothing of this client. When none knows it, a client that names nobody is anonymous, and
+ * allow_anonymous decides; one that gave a name or a password is refused.
+ *
+ * The core knows the order of things and not the methods: it asks whoever the node was made with (vet_ops),
+ * who answers at once, or later from another thread. Then the CONNECT is parked. */
+
+#include "node/core/settings.h"
+#include "proto/base/list.h"
+#include "proto/mqtt/reason.h"
+
+struct conn;
+struct connect;
+struct shard;
+
+enum vet_verdict { VET_ACCEPT, VET_REFUSE, VET_NEXT /* nobody knows this client */, VET_WAIT };
+
+/* The question; views that are valid during the call. */
+struct vet_ask {
+    const struct settings *settings;
+    struct bytes client_id;
+    struct bytes username; /* p NULL: none was given */
+    struct bytes password; /* the same */
+    struct bytes cert_name;
+    uint32_t shard;
+    uint64_t token;
+};
+
+struct vet_answer {
+    uint64_t token;
+    enum vet_verdict verdict;
+    enum reason code;   /* with VET_REFUSE */
+    const char *text;   /* for the client, may be NULL; lives as long as the program */
+    const char *method; /* "password_file"; NULL: none */
+    char *username;     /* whose rights the client has, instead of the name that it gave; NULL: that one.
+                           From malloc(), the receiver's */
+    uint64_t until_ms;  /* wall clock: the connection ends then; 0: no such time */
+};
+
+struct vet_ops {
+    void *ctx;
+    /* Any shard's thread. VET_WAIT: vet_on_answer() will be called on that shard, once; until then *is_gone,
+     * which is set to 1 when nobody waits any more, is readable and writable. */
+    enum vet_verdict (*ask)(void *ctx, const struct vet_ask *a, struct vet_answer *out, uint32_t **is_gone);
+};
+
+struct vets {
+    struct list waiting; /* struct parked */
+    uint64_t next;
+};
+
+/* The CONNECT was judged well formed. Goes on with connect_vetted(), or refuses, or parks it. False: the
+ * connection is closing. */
+bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n);
+/* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for username. */
+void vet_on_answer(struct shard *sh, struct vet_answer *a);
+
+void vets_init(struct vets *v);
+void vets_fini(struct vets *v);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_IO_AUTHN_H
+#define COVEY_IO_AUTHN_H
+
+/* The methods that check clients (node/core/vet.h): files and threads. What is cheap is answered at once, on
+ * the worker's thread; what costs (a password that is not remembered) goes to a pool of threads and is
+ * answered by mail. */
+
+#include "node/core/vet.h"
+#include "proto/base/err.h"
+#include "proto/base/log.h"
+
+struct authn;
+struct mailbag;
+
+struct authn_conf {
+    const char *password_file; /* "": none */
+    uint32_t threads;
+    uint32_t remembered_max; /* passwords */
+    struct log_sink *log;
+};
+
+/* Reads the files. ERR_INVALID: one cannot be used, logged with file and line. conf's strings outlive it. */
+MUST_USE enum err authn_new(struct authn **out, const struct authn_conf *conf);
+/* Starts the threads, which answer through post(). ERR_LIMIT: there are none to be had. */
+MUST_USE enum err authn_start(struct authn *a, void (*post)(void *ctx, uint32_t shard, struct mailbag *bag),
+                              void *post_ctx);
+/* Ends the threads. What was asked and is not answered never will be: no shard runs any more. */
+void authn_stop(struct authn *a); /* NULL is fine */
+void authn_free(struct authn *a); /* NULL is fine */
+
+/* For node_conf.vet. */
+const struct vet_ops *authn_ops(const struct authn *a);
+
+/* Reads the files again. After an error, which is logged, what was read before stays in force. Any thread. */
+MUST_USE enum err authn_reload(struct authn *a);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_IO_AUTHN_FILES_H
+#define COVEY_IO_AUTHN_FILES_H
+
+/* What authn.c has read from files. Immutable; counted, since a reload replaces it while threads use it. */
+
+#include "node/auth/users.h"
+#include "node/io/authn.h"
+
+struct authn_files {
+    uint32_t refs; /* under the owner's lock */
+    bool has_users;
+    struct users users;
+    char dummy[256]; /* a hash that no password fits, as costly as those of the users */
+};
+
+/* ERR_INVALID: logged. */
+MUST_USE enum err authn_files_read(struct authn_files **out, const struct authn_conf *conf);
+void authn_files_free(struct authn_files *f);
+
+#endif
