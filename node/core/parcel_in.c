@@ -84,11 +84,12 @@ static void append_merged(struct session *s, struct parcel_message *m)
     slot_fill(s, sendq_push(s->q, 2u * s->inflight_max + 64), m);
 }
 
-/* The client may have unsubscribed here while the holder still thinks otherwise [MQTT-3.10.4-2]. */
+/* The client may have unsubscribed here while the holder still thinks otherwise [MQTT-3.10.4-2]. What it
+ * subscribed to since, perhaps the same again, is none of the holder's: that comes here on its own. */
 static bool is_asked_for(const struct session *s, const struct msg *m)
 {
     for (uint32_t i = 0; i < s->subs_n; i++) {
-        if (topic_match(route_filter(s->subs[i]->route), msg_topic(m)))
+        if (!s->subs[i]->is_newer && topic_match(route_filter(s->subs[i]->route), msg_topic(m)))
             return true;
     }
     return false;
@@ -104,6 +105,8 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
     p->at = m->seq + 1;
     if (p->is_moot) /* what comes here directly is no double of it */
         return true;
+    if (p->is_cut && m->msg && m->state == SLOT_READY && !is_asked_for(s, m->msg))
+        return true;
     uidset_add(&p->recent, m->uid);
     p->uid_relayed = m->uid;
     if (m->msg && p->state == PARCEL_ARRIVING)
@@ -114,8 +117,6 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
         return true;
     }
     if (is_double || m->seq < p->skip_below) /* came here directly, or with an earlier attempt */
-        return true;
-    if (p->is_cut && m->msg && m->state == SLOT_READY && !is_asked_for(s, m->msg))
         return true;
     if (parcel_is_same(p))
         return append_same(s, m);
@@ -153,9 +154,11 @@ static void subs_take(struct session *s, const struct rpc_parcel *in)
             continue;
         struct topic_filter f = {.group = r.group, .filter = r.filter};
         struct subscription *sub = session_sub_of(s, &f);
-        if (sub && r.qos > sub->qos)
-            sub->qos = r.qos; /* of two sessions that are merged: what either was promised */
-        if (!sub) {
+        if (sub) {
+            sub->qos =
+                r.qos > sub->qos ? r.qos : sub->qos; /* of two that are merged: what either was promised */
+            sub->is_newer = false;
+        } else {
             sub = session_sub_add(s, &f);
             sub->id = r.id;
             sub->qos = r.qos;

@@ -22,6 +22,7 @@ struct subscription {
     uint8_t no_local : 1;
     uint8_t retain_as_published : 1;
     uint8_t is_contested : 1; /* see exclusive.h */
+    uint8_t is_newer : 1;     /* than the move that brings its session here: its holder does not know it */
 };
 
 /* Subscribers of one route on this shard. Of a shared route the first `online` ones are connected. */

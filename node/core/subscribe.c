@@ -112,6 +112,7 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
         if (is_exclusive && exclusive_is_taken(s, &f, NULL))
             return exclusive_refuse(s, text);
         sub = session_sub_add(s, &f);
+        sub->is_newer = s->parcel != NULL;
         if (is_exclusive && exclusive_is_taken(s, &f, sub)) { /* another shard was at it as well */
             session_sub_del(s, sub);
             return exclusive_refuse(s, text);
