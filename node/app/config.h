@@ -111,6 +111,10 @@ struct config_retainer {
 struct config_sys {
     uint64_t sys_msg_interval_ms;       /* 0: not published */
     uint64_t sys_heartbeat_interval_ms; /* 0: not published */
+    bool client_connected;              /* events of clients to be published */
+    bool client_disconnected;
+    bool client_subscribed;
+    bool client_unsubscribed;
 };
 
 struct config_delayed {

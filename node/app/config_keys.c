@@ -244,6 +244,15 @@ const struct config_key config_keys[] = {
     KEY("sys_topics.sys_heartbeat_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_heartbeat_interval_ms,
         "30s", MS_S, MS_D, NULL, "how often uptime and time are published under $SYS"),
 
+    KEY("sys_topics.sys_event_messages.client_connected", BOOL, RELOAD, sys.client_connected, "true", 0, 0, NULL,
+        "publish under $SYS/brokers/NODE/clients/CLIENTID that a client has connected"),
+    KEY("sys_topics.sys_event_messages.client_disconnected", BOOL, RELOAD, sys.client_disconnected, "true", 0, 0, NULL,
+        "and that its connection has ended, with the reason"),
+    KEY("sys_topics.sys_event_messages.client_subscribed", BOOL, RELOAD, sys.client_subscribed, "false", 0, 0, NULL,
+        "and that it has subscribed"),
+    KEY("sys_topics.sys_event_messages.client_unsubscribed", BOOL, RELOAD, sys.client_unsubscribed, "false", 0, 0, NULL,
+        "and that it has unsubscribed"),
+
     KEY("storage.sync", ENUM, 0, storage.sync, "always", 0, 0, syncs,
         "when the disk is made to keep what was written: before it is acknowledged, at intervals, or never"),
     KEY("storage.sync_interval", DURATION, 0, storage.sync_interval_ms, "1s", 1, MS_H, NULL,

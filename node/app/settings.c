@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/settings.h"
 
+#include "node/core/client_events.h"
 #include "proto/base/mem.h"
 
 #include <string.h>
@@ -25,6 +26,13 @@ static uint32_t clamp32(uint64_t v)
 static uint32_t seconds(uint64_t ms)
 {
     return ms == CONFIG_INFINITY ? SECONDS_FOREVER : clamp32(ms / 1000);
+}
+
+static unsigned events_of(const struct config_sys *s)
+{
+    return (s->client_connected ? EVENT_CONNECTED : 0u) | (s->client_disconnected ? EVENT_DISCONNECTED : 0u) |
+           (s->client_subscribed ? EVENT_SUBSCRIBED : 0u) |
+           (s->client_unsubscribed ? EVENT_UNSUBSCRIBED : 0u);
 }
 
 struct settings settings_of(const struct config *conf)
@@ -67,6 +75,7 @@ struct settings settings_of(const struct config *conf)
         .retained_expiry_s = conf->retainer.msg_expiry_interval_ms == CONFIG_INFINITY
                                  ? 0
                                  : seconds(conf->retainer.msg_expiry_interval_ms),
+        .events = events_of(&conf->sys),
         .rewrite_rules = conf->rewrite_rules,
         .auto_subscribe = conf->auto_subscribe_topics,
         .delayed_available = conf->delayed.enable,

@@ -158,7 +158,7 @@ static void conn_end(struct conn *c, enum conn_end end)
     if (c->session) {
         struct session *s = c->session;
         c->session = NULL;
-        session_detach(s);
+        session_detach(s, c);
     }
     conn_mark_dirty(c);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/auto_subscribe.h"
+#include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/pace.h"
 #include "node/core/publish_out.h"
@@ -259,8 +260,10 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
     session_attach(s, c);
     if (c->out_held)
         connack_hold(c);
+    if (c->state == CONN_OPEN)
+        client_event_connected(c);
     const char *topics = c->shard->node->conf.settings->auto_subscribe;
-    if (topics && *topics)
+    if (topics && *topics && c->state == CONN_OPEN)
         auto_subscribe(c, topics);
     return c->state == CONN_OPEN;
 }

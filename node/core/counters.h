@@ -59,6 +59,7 @@
     X(OVERLOADS, "overload_protection.raised")                      \
     X(AUTO_SUBSCRIBE_FAILED, "auto_subscribe.failed")               \
     X(TOPICS_REWRITTEN, "messages.rewritten")                       \
+    X(EVENTS_PUBLISHED, "messages.events")                          \
     X(CLIENT_CONNECTED, "client.connected")                         \
     X(CLIENT_DISCONNECTED, "client.disconnected")                   \
     X(CLIENT_REFUSED, "client.refused")                             \

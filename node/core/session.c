@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/session.h"
 
+#include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/delayed.h"
 #include "node/core/publish_out.h"
@@ -199,13 +200,15 @@ void session_attach(struct session *s, struct conn *c)
     }
 }
 
-void session_detach(struct session *s)
+void session_detach(struct session *s, const struct conn *c)
 {
     struct shard *sh = s->shard;
+    uint64_t connected_ms = s->since_ms;
     s->conn = NULL;
     s->since_ms = sh->wall_ms;
     sh->online_n--;
     members_set(s, SUBS_OFFLINE);
+    client_event_disconnected(s, c, connected_ms);
     if (s->will && (s->will->delay_s == 0 || s->expiry_s == 0)) /* [MQTT-3.1.2-8] */
         will_publish(s);
     if (!session_is_persistent(s)) { /* [MQTT-4.1.0-2] */

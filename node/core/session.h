@@ -90,7 +90,7 @@ void session_sub_del(struct session *s, struct subscription *sub);
 
 /* The connection takes the session (resumed or new), or leaves it. */
 void session_attach(struct session *s, struct conn *c);
-void session_detach(struct session *s);
+void session_detach(struct session *s, const struct conn *c);
 
 /* The timer fired: a will whose delay is over, or the session's end. */
 void session_on_timer(struct session *s);

@@ -72,6 +72,7 @@ struct settings {
     uint32_t retained_payload_max; /* 0: no limit */
     uint64_t retained_count_max;   /* 0: no limit */
     uint32_t retained_expiry_s;    /* 0: never */
+    unsigned events;               /* of clients under $SYS, the node's: bits of enum event */
     const char *rewrite_rules;     /* the node's, see rewrite.h; NULL or "": none */
     const char *auto_subscribe;    /* the node's, see auto_subscribe.h; NULL or "": none */
     bool delayed_available;        /* $delayed/SECONDS/TOPIC */

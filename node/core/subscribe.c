@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/subscribe.h"
 
+#include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/exclusive.h"
 #include "node/core/refusals.h"
@@ -129,7 +130,9 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
         item->retain_handling == 0 || (item->retain_handling == 1 && !existed); /* [MQTT-3.3.1-9, -10, -11] */
     if (replay && (!f.group.n || is_exclusive) && s->conn && set->retain_available)
         replay_add(s->conn, sub);
-    return (enum reason)sub->qos;
+    enum reason granted = (enum reason)sub->qos;
+    client_event_subscribed(s, sub, item->filter, !existed);
+    return granted;
 }
 
 void subscription_end(struct session *s, struct subscription *sub)
@@ -153,6 +156,7 @@ enum reason session_unsubscribe(struct session *s, struct bytes filter, const ch
     if (!sub)
         return RC_NO_SUBSCRIPTION_EXISTED;
     subscription_end(s, sub);
+    client_event_unsubscribed(s, filter);
     return RC_SUCCESS;
 }
 

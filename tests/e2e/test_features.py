@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a topic can ask of the broker beyond MQTT: delayed publish and the like, on one node and on three."""
+import json
 import time
 import unittest
 
@@ -155,6 +156,66 @@ class Topics(Case):
         until(lambda: "retained.count                : 0\n" in node.wait_ctl().cli("ctl", "broker", "stats").stdout,
               WAIT, "expired")
         pub.publish("r/3", b"x", 1, retain=True)
+
+
+EVENTS = {f"sys_topics.sys_event_messages.client_{what}": True for what in ("subscribed", "unsubscribed")}
+
+
+class Events(ClusterCase):
+    def setUp(self):
+        self.needs_covey()
+
+    def event(self, watcher, name, client_id, what):
+        p = watcher.recv_publish(f"$SYS/brokers/{name}/clients/{client_id}/{what}", timeout=WAIT)
+        found = json.loads(p.payload)
+        self.assertEqual((found["clientid"], found["protocol"], p.qos, p.retain), (client_id, "mqtt", 0, False))
+        self.assertAlmostEqual(found["ts"] / 1000, time.time(), delta=60)
+        return found
+
+    def test_all_of_them_on_another_node(self):
+        nodes = self.cluster(2, EVENTS)
+        watcher, name, client_id = self.connected(nodes[1]), nodes.name(0), 'c"1\\'
+        watcher.subscribe(f"$SYS/brokers/{name}/clients/#")
+        client = self.connected(nodes[0], client_id, [(SESSION_EXPIRY, 7)],
+                                connect={"username": "bob", "keep_alive": 60})
+        found = self.event(watcher, name, client_id, "connected")
+        self.assertEqual({k: found[k] for k in ("username", "ipaddress", "proto_name", "proto_ver", "keepalive",
+                                                "expiry_interval", "clean_start", "connack")},
+                         {"username": "bob", "ipaddress": "127.0.0.1", "proto_name": "MQTT", "proto_ver": 5,
+                          "keepalive": 60, "expiry_interval": 7, "clean_start": True, "connack": 0})
+        self.assertGreater(found["sockport"], 0)
+        client.subscribe("a/+", 1, no_local=True)
+        found = self.event(watcher, name, client_id, "subscribed")
+        self.assertEqual((found["topic"], found["subopts"]),
+                         ("a/+", {"qos": 1, "nl": 1, "rap": 0, "rh": 0, "is_new": True}))
+        client.unsubscribe("a/+")
+        self.assertEqual(self.event(watcher, name, client_id, "unsubscribed")["topic"], "a/+")
+        self.connected(nodes[0], client_id)
+        self.assertEqual(self.event(watcher, name, client_id, "disconnected")["reason"], "takenover")
+        self.assertEqual(self.event(watcher, name, client_id, "connected")["username"], "undefined")
+        nodes[0].cli("ctl", "clients", "kick", client_id)
+        self.assertEqual(self.event(watcher, name, client_id, "disconnected")["reason"], "kicked")
+        with nodes[0].client(version=V311) as old:
+            old.connect("old")
+            old.disconnect()
+        self.event(watcher, name, "old", "connected")
+        found = self.event(watcher, name, "old", "disconnected")
+        self.assertEqual((found["reason"], found["proto_ver"]), ("normal", 4))
+        self.assertGreaterEqual(found["disconnected_at"], found["connected_at"])
+
+    def test_one_that_watches_itself_and_names_that_are_no_topic(self):
+        node = self.node()
+        watcher = self.connected(node, "w")
+        watcher.subscribe("$SYS/brokers/+/clients/#")
+        for name in ("a/+", "#"):
+            self.connected(node, name).reset()
+        until(lambda: node.wait_ctl().cli("ctl", "clients", "list").stdout.count("Client(") == 1, WAIT, "the others gone")
+        watcher.unsubscribe("$SYS/brokers/+/clients/#")     # of which nothing is told unless configured
+        self.assertEqual([p for p in watcher.barrier() if p.type == PUBLISH], [])
+        watcher.subscribe("$SYS/brokers/+/clients/#")
+        watcher.disconnect()
+        until(lambda: "(w," not in node.wait_ctl().cli("ctl", "clients", "list").stdout, WAIT, "gone")
+        self.assertTrue(node.is_alive())
 
 
 class DelayedInACluster(ClusterCase):

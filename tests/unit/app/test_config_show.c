@@ -77,10 +77,16 @@ static void explain_lists_sections(void **state)
     struct fixture f;
     enum err e;
     (void)state;
-    explains(
-        NULL, "sys_topics",
-        "sys_topics.sys_msg_interval: 1m  # how often counters are published under $SYS\n"
-        "sys_topics.sys_heartbeat_interval: 30s  # how often uptime and time are published under $SYS\n");
+    explains(NULL, "sys_topics",
+             "sys_topics.sys_msg_interval: 1m  # how often counters are published under $SYS\n"
+             "sys_topics.sys_heartbeat_interval: 30s  # how often uptime and time are published under $SYS\n"
+             "sys_topics.sys_event_messages.client_connected: true  # publish under "
+             "$SYS/brokers/NODE/clients/CLIENTID that a client has connected\n"
+             "sys_topics.sys_event_messages.client_disconnected: true  # and that its connection has ended, "
+             "with the "
+             "reason\n"
+             "sys_topics.sys_event_messages.client_subscribed: false  # and that it has subscribed\n"
+             "sys_topics.sys_event_messages.client_unsubscribed: false  # and that it has unsubscribed\n");
     fixture_load(&f, NULL, NULL);
     char *text = explained(f.conf, "nothing", &e);
     assert_int_equal(e, ERR_NOTFOUND);
