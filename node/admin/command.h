@@ -95,5 +95,6 @@ extern const struct command commands_alarms[];
 extern const struct command commands_bans[];
 extern const struct command commands_overload[];
 extern const struct command commands_auth[];
+extern const struct command commands_watch[];
 
 #endif

@@ -129,6 +129,13 @@ struct config_flapping {
     uint64_t ban_time_ms;
 };
 
+struct config_slow_subs {
+    bool enable;
+    uint64_t threshold_ms;
+    uint64_t top_k_num;
+    uint64_t expire_interval_ms;
+};
+
 struct config_overload {
     bool enable;
     uint64_t max_lag_ms;
@@ -244,6 +251,8 @@ struct config {
     struct config_sys sys;
     struct config_delayed delayed;
     struct config_flapping flapping;
+    struct config_slow_subs slow_subs;
+    const char *topic_metrics_topics;  /* checked */
     const char *rewrite_rules;         /* checked */
     const char *auto_subscribe_topics; /* checked */
     struct config_overload overload;

@@ -2,6 +2,7 @@
 #include "node/app/config_build.h"
 #include "node/core/auto_subscribe.h"
 #include "node/core/rewrite.h"
+#include "node/core/topic_metrics.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -173,6 +174,9 @@ static void rules_check(struct config_build *b)
     char why[256];
     if (!rewrite_check(b->conf->rewrite_rules, why, sizeof why))
         config_build_note(b, CONFIG_ERROR, config_build_item(b, "rewrite.rules"),
+                          config_arena_printf(b->report->arena, "%s", why));
+    if (!topic_metrics_check(b->conf->topic_metrics_topics, why, sizeof why))
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "topic_metrics.topics"),
                           config_arena_printf(b->report->arena, "%s", why));
     if (!auto_subscribe_check(b->conf->auto_subscribe_topics, why, sizeof why))
         config_build_note(b, CONFIG_ERROR, config_build_item(b, "auto_subscribe.topics"),

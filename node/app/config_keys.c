@@ -217,6 +217,17 @@ const struct config_key config_keys[] = {
     KEY("auto_subscribe.topics", STRING, 0, auto_subscribe_topics, "", 0, 65535, NULL,
         "what every client is subscribed to, as \"FILTER qos=1 nl=0 rap=0 rh=0; ..\", with ${clientid} and ${username}"),
 
+    KEY("topic_metrics.topics", STRING, 0, topic_metrics_topics, "", 0, 65535, NULL,
+        "topics whose messages are counted one by one, separated by semicolons"),
+    KEY("slow_subs.enable", BOOL, RELOAD, slow_subs.enable, "false", 0, 0, NULL,
+        "list clients that take long to acknowledge"),
+    KEY("slow_subs.threshold", DURATION, RELOAD, slow_subs.threshold_ms, "500ms", 1, MS_D, NULL,
+        "from when the node took a message until PUBACK or PUBREC: what is longer is slow"),
+    KEY("slow_subs.top_k_num", INT, RELOAD, slow_subs.top_k_num, "10", 1, 500, NULL,
+        "how many pairs of client and topic are listed"),
+    KEY("slow_subs.expire_interval", DURATION, RELOAD | SECONDS, slow_subs.expire_interval_ms, "300s", MS_S, MS_D, NULL,
+        "how long one is listed after the last slow message"),
+
     KEY("flapping_detect.enable", BOOL, RELOAD, flapping.enable, "false", 0, 0, NULL,
         "ban clients that connect and disconnect all the time"),
     KEY("flapping_detect.max_count", INT, RELOAD, flapping.max_count, "15", 2, 1000000, NULL,

@@ -76,6 +76,10 @@ struct settings settings_of(const struct config *conf)
                                  ? 0
                                  : seconds(conf->retainer.msg_expiry_interval_ms),
         .events = events_of(&conf->sys),
+        .topic_metrics = conf->topic_metrics_topics,
+        .slow_subs_ms = conf->slow_subs.enable ? clamp32(conf->slow_subs.threshold_ms) : 0,
+        .slow_subs_max = clamp32(conf->slow_subs.top_k_num),
+        .slow_subs_expiry_ms = conf->slow_subs.expire_interval_ms,
         .rewrite_rules = conf->rewrite_rules,
         .auto_subscribe = conf->auto_subscribe_topics,
         .delayed_available = conf->delayed.enable,

@@ -29,6 +29,7 @@
     X(MESSAGES_QOS1_SENT, "messages.qos1.sent")                     \
     X(MESSAGES_QOS2_SENT, "messages.qos2.sent")                     \
     X(MESSAGES_ACKED, "messages.acked")                             \
+    X(SLOW_DELIVERIES, "messages.acked.slow")                       \
     X(MESSAGES_RETAINED, "messages.retained")                       \
     X(MESSAGES_STORED, "messages.stored")                           \
     X(DROPPED_NO_SUBSCRIBERS, "messages.dropped.no_subscribers")    \

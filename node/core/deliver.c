@@ -106,7 +106,8 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
         s->dropped++;
         return false;
     }
-    struct msg *m = now && !persistent ? NULL : publication_msg(sh, p);
+    bool keeps = persistent || sh->node->conf.settings->slow_subs_ms;
+    struct msg *m = now && !keeps ? NULL : publication_msg(sh, p);
     if (!m && (!now || persistent))
         return false;
     uint64_t seq = q->next;
@@ -307,6 +308,8 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
         if (unlikely(peers))
             forward_publish(sh, p, peers);
     }
+    if (!p->receivers && unlikely(sh->topic_metrics.all.n))
+        topic_metrics_dropped(sh, p->m.topic);
     if (!p->receivers && !p->refused)
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
     if (!p->receivers && p->refused && !p->failed)

@@ -250,6 +250,8 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;
+    if (unlikely(sh->topic_metrics.all.n))
+        topic_metrics_in(sh, p.m.topic, p.m.qos);
     struct publication pub;
     publication_of(&pub, c, &p, packet, packet_n);
     if (unlikely(is_rewritten))

@@ -110,8 +110,11 @@ static const uint8_t *form_get(struct shard *sh, struct publication *p, unsigned
     return e->buf[form];
 }
 
-static inline void count_out(struct shard *sh, struct conn *c, uint32_t n, unsigned qos)
+static inline void count_out(struct shard *sh, struct conn *c, const struct publication *p, uint32_t n,
+                             unsigned qos)
 {
+    if (unlikely(sh->topic_metrics.all.n))
+        topic_metrics_out(sh, p->m.topic, qos);
     c->send_packets++;
     c->send_bytes += n;
     sh->counters.v[C_BYTES_SENT] += n;
@@ -157,7 +160,7 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
     outbuf_commit(&c->out, m ? b : bytes_put(b, o.payload));
     if (m)
         outbuf_push_payload(&c->out, m);
-    count_out(sh, c, size, how->qos);
+    count_out(sh, c, p, size, how->qos);
     return true;
 }
 
@@ -179,7 +182,7 @@ bool conn_publish(struct shard *sh, struct conn *c, struct publication *p, const
         be16_put(b + f.header_n + 2 + p->m.topic.n, how->packet_id);
     }
     outbuf_commit(&c->out, b + n);
-    count_out(sh, c, n, how->qos);
+    count_out(sh, c, p, n, how->qos);
     return true;
 }
 

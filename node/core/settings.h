@@ -73,11 +73,15 @@ struct settings {
     uint64_t retained_count_max;   /* 0: no limit */
     uint32_t retained_expiry_s;    /* 0: never */
     unsigned events;               /* of clients under $SYS, the node's: bits of enum event */
-    const char *rewrite_rules;     /* the node's, see rewrite.h; NULL or "": none */
-    const char *auto_subscribe;    /* the node's, see auto_subscribe.h; NULL or "": none */
-    bool delayed_available;        /* $delayed/SECONDS/TOPIC */
-    uint64_t delayed_count_max;    /* 0: no limit */
-    uint32_t flapping_count_max;   /* ends of a client's connections within a window; 0: not looked at */
+    const char *topic_metrics;     /* topics, the node's; NULL or "": none */
+    uint32_t slow_subs_ms;         /* to acknowledge, the node's; 0: not looked at */
+    uint32_t slow_subs_max;        /* how many are listed */
+    uint64_t slow_subs_expiry_ms;
+    const char *rewrite_rules;   /* the node's, see rewrite.h; NULL or "": none */
+    const char *auto_subscribe;  /* the node's, see auto_subscribe.h; NULL or "": none */
+    bool delayed_available;      /* $delayed/SECONDS/TOPIC */
+    uint64_t delayed_count_max;  /* 0: no limit */
+    uint32_t flapping_count_max; /* ends of a client's connections within a window; 0: not looked at */
     uint32_t flapping_window_ms;
     uint64_t flapping_ban_ms;
     struct overload_limits overload; /* the node's */

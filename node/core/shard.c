@@ -40,6 +40,8 @@ struct shard *shard_new(struct node *node, uint32_t number)
     persist_init(&sh->persist);
     delayed_init(&sh->delayed);
     bans_init(&sh->bans, node->conf.seed);
+    topic_metrics_init(&sh->topic_metrics);
+    topic_metrics_load(sh, node->conf.settings->topic_metrics);
     sh->rewrite = rewrite_new(node->conf.settings->rewrite_rules);
     return sh;
 }
@@ -76,6 +78,8 @@ void shard_free(struct shard *sh)
     flapping_fini(&sh->flapping);
     exclusives_fini(&sh->exclusives);
     rewrite_free(sh->rewrite);
+    topic_metrics_fini(&sh->topic_metrics);
+    slow_subs_fini(&sh->slow_subs);
     delayed_fini(&sh->delayed);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])
@@ -145,6 +149,7 @@ void shard_tick(struct shard *sh)
     bans_tick(sh);
     delayed_tick(sh);
     exclusive_tick(sh);
+    slow_subs_tick(sh);
     while ((t = wheel_pop(&sh->wheel, sh->now_ms)))
         conn_on_timer(container_of(t, struct conn, timer));
     while ((t = wheel_pop(&sh->session_wheel, sh->now_ms)))

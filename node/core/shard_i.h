@@ -22,8 +22,10 @@
 #include "node/core/ptrtab.h"
 #include "node/core/session.h"
 #include "node/core/shard.h"
+#include "node/core/slow_subs.h"
 #include "node/core/subs.h"
 #include "node/core/vet.h"
+#include "node/core/topic_metrics.h"
 
 /* The publish that is being delivered: encoded once per form, see deliver.c. */
 struct encoder {
@@ -79,6 +81,8 @@ struct shard {
     struct bans bans;
     struct flapping flapping;
     struct exclusives exclusives;
+    struct topic_metrics topic_metrics;
+    struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */

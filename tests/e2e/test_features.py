@@ -158,6 +158,66 @@ class Topics(Case):
         pub.publish("r/3", b"x", 1, retain=True)
 
 
+class Watching(Case):
+    def setUp(self):
+        self.needs_covey()
+
+    def ctl(self, node, *words, status=0):
+        done = node.cli("ctl", *words)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_topic_metrics(self):
+        node = self.node({"topic_metrics.topics": "a/1; a/2"})
+        node.wait_ctl()
+        self.assertEqual(self.ctl(node, "topic_metrics", "register", "b"), "ok\n")
+        subs, pub = [self.connected(node) for _ in range(4)], self.connected(node)
+        for sub in subs:
+            sub.subscribe(["a/#", "b"], 1)
+        for qos in range(3):
+            pub.publish("a/1", b"x", qos)
+            pub.publish("a/3", b"x", qos)
+        pub.publish("b", b"x", 1)
+        for sub in subs:
+            for _ in range(7):
+                sub.recv_publish(timeout=WAIT)
+        pub.publish("a/2/x", b"x", 1)
+        lines = self.ctl(node, "topic_metrics", "list").splitlines()
+        self.assertEqual([line.partition(", since=")[0] for line in lines], [
+            "TopicMetrics(a/1, messages.in=3, messages.out=12, messages.qos0.in=1, messages.qos0.out=4, "
+            "messages.qos1.in=1, messages.qos1.out=8, messages.qos2.in=1, messages.qos2.out=0, messages.dropped=0",
+            "TopicMetrics(a/2, messages.in=0, messages.out=0, messages.qos0.in=0, messages.qos0.out=0, "
+            "messages.qos1.in=0, messages.qos1.out=0, messages.qos2.in=0, messages.qos2.out=0, messages.dropped=0",
+            "TopicMetrics(b, messages.in=1, messages.out=4, messages.qos0.in=0, messages.qos0.out=0, "
+            "messages.qos1.in=1, messages.qos1.out=4, messages.qos2.in=0, messages.qos2.out=0, messages.dropped=0"])
+        self.ctl(node, "topic_metrics", "unregister", "a/1")
+        self.ctl(node, "topic_metrics", "unregister", "a/1", status=1)
+        self.ctl(node, "topic_metrics", "register", "a/+", status=1)
+        self.assertEqual(self.ctl(node, "topic_metrics", "list").count("TopicMetrics("), 2)
+
+    def test_slow_subscribers(self):
+        node = self.node({"slow_subs.enable": True, "slow_subs.threshold": "300ms", "slow_subs.top_k_num": 3})
+        node.wait_ctl()
+        pub, quick = self.connected(node), self.connected(node, "quick")
+        quick.subscribe("s/#", 1)
+        slow = [self.connected(node, f"slow{i}") for i in range(4)]
+        for i, client in enumerate(slow):
+            client.subscribe("s/#", 1 + i % 2)
+        pub.publish("s/1", b"x", 2)
+        quick.recv_publish("s/1")
+        got = [client.recv_publish("s/1", ack=False) for client in slow]
+        time.sleep(0.4)
+        for i, client in enumerate(slow):
+            time.sleep(0.1)
+            client.accept(got[i])
+        until(lambda: "messages.acked.slow           : 4\n" in self.ctl(node, "broker", "metrics"), WAIT, "four are slow")
+        lines = self.ctl(node, "slow_subs", "list").splitlines()
+        self.assertEqual([line.partition(", timespan=")[0] for line in lines],
+                         [f"SlowSub(clientid=slow{i}, topic=s/1" for i in (3, 2, 1)])
+        self.assertEqual(self.ctl(node, "slow_subs", "clear"), "ok\n")
+        self.assertEqual(self.ctl(node, "slow_subs", "list"), "")
+
+
 EVENTS = {f"sys_topics.sys_event_messages.client_{what}": True for what in ("subscribed", "unsubscribed")}
 
 
