@@ -96,5 +96,6 @@ extern const struct command commands_bans[];
 extern const struct command commands_overload[];
 extern const struct command commands_auth[];
 extern const struct command commands_watch[];
+extern const struct command commands_delayed[];
 
 #endif

@@ -10,7 +10,13 @@
 
 #include <stdlib.h>
 
-enum { KEY_N = 16, RUNS_MAX = 256, STEP_BYTES_MAX = 1 << 20, AGAIN_MS = 1000, AGAIN_SHIFT_MAX = 6 };
+enum {
+    KEY_N = DELAYED_KEY_N,
+    RUNS_MAX = 256,
+    STEP_BYTES_MAX = 1 << 20,
+    AGAIN_MS = 1000,
+    AGAIN_SHIFT_MAX = 6
+};
 
 /* A message that is due, from when it is published until it is deleted. */
 struct run {
@@ -259,6 +265,19 @@ void delayed_tick(struct shard *sh)
         free(copy);
         bytes += n + KEY_N;
     }
+}
+
+bool delayed_delete(struct shard *sh, struct bytes key)
+{
+    struct bytes value;
+    if (key.n != KEY_N || !sh->reader || store_read_begin(sh->reader) != OK)
+        return false;
+    enum err e = store_get(sh->reader, STORE_DELAYED, key, &value);
+    store_read_end(sh->reader);
+    if (e == ERR_NOTFOUND)
+        return false;
+    store_batch_del(&sh->persist.ops, STORE_DELAYED, key);
+    return true;
 }
 
 void delayed_load(struct node *n)

@@ -21,7 +21,7 @@ struct node;
 struct shard;
 struct publication;
 
-enum { DELAYED_S_MAX = 4294967, DELAYED_TRIES_MAX = 60 };
+enum { DELAYED_S_MAX = 4294967, DELAYED_TRIES_MAX = 60, DELAYED_KEY_N = 16 };
 
 /* Of shard 0. */
 struct delayed {
@@ -38,6 +38,8 @@ bool delayed_parse(struct bytes topic, uint64_t wall_ms, uint64_t *when_ms, stru
 enum reason delayed_publish(struct shard *sh, struct publication *p);
 /* Publishes what is due; on shard 0, once a tick. */
 void delayed_tick(struct shard *sh);
+/* Deletes the one with this key; false: there is none. On shard 0. */
+bool delayed_delete(struct shard *sh, struct bytes key);
 /* Are there any from before? */
 void delayed_load(struct node *n);
 

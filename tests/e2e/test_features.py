@@ -62,6 +62,27 @@ class Delayed(Case):
         self.assertIn("delayed.count                 : 2\n", node.wait_ctl().cli("ctl", "broker", "stats").stdout)
 
 
+    def test_listed_and_deleted(self):
+        node, topic = self.node(), unique()
+        node.wait_ctl()
+        sub, pub = self.connected(node), self.connected(node)
+        sub.subscribe(topic, 1)
+        for seconds in (1000, 2):
+            pub.publish(f"$delayed/{seconds}/{topic}", b"in %d" % seconds, 1)
+        lines = node.cli("ctl", "delayed", "list").stdout.splitlines()
+        self.assertEqual(len(lines), 2, lines)
+        self.assertRegex(lines[1], rf"^Delayed\([0-9a-f]{{32}}, topic={topic}, qos=1, retain=false, bytes=7, publish_at=2")
+        late = lines[1][8:40]
+        self.assertEqual(node.cli("ctl", "delayed", "delete", late).stdout, "ok\n")
+        self.assertEqual(node.cli("ctl", "delayed", "delete", late).stdout, "Not Found.\n")
+        self.assertNotEqual(node.cli("ctl", "delayed", "delete", "xyz").returncode, 0)
+        self.assertEqual(sub.recv_publish(topic, timeout=WAIT).payload, b"in 2")
+        until(lambda: node.cli("ctl", "delayed", "list").stdout == "", WAIT, "nothing waits")
+        for i in range(1200):       # more than a piece
+            pub.publish(f"$delayed/1000/{topic}/{i}", b"", 1)
+        self.assertEqual(node.cli("ctl", "delayed", "list").stdout.count("Delayed("), 1200)
+
+
 class TopicsThatAreNone(Case):
     """Row 18 of the hostile inputs: publishing to $SYS, $share, $delayed with a bad number, $exclusive."""
 
