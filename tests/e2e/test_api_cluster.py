@@ -71,6 +71,27 @@ class Everywhere(ClusterCase, ApiCase):
         self.refused(self.api.get(f"/clients/{name}"), 404, "CLIENTID_NOT_FOUND")
         self.refused(self.api.delete(f"/clients/{name}"), 404, "CLIENTID_NOT_FOUND")
 
+    def test_a_ban_is_everywhere(self):
+        name = unique("bad")
+        there = self.connected(self.nodes[2], client_id=name)
+        ban = self.good(self.api.post("/banned", {"as": "clientid", "who": name, "reason": "too loud"}))
+        self.assertEqual((ban["who"], ban["by"], ban["until"]), (name, "admin", "infinity"))
+        there.expect_disconnect(0x98)
+        for node in self.nodes:
+            client = node.client()
+            self.addCleanup(client.close)
+            client.connect(name, expect=0x8a)
+        found = self.good(self.api.get("/banned", who=name))["data"]
+        self.assertEqual([b["reason"] for b in found], ["too loud"])
+        self.assertIn(name, self.nodes[1].cli("ctl", "ban", "list").stdout)
+        self.good(self.api.delete(f"/banned/clientid/{name}"), 204)
+        self.refused(self.api.delete(f"/banned/clientid/{name}"), 404, "NOT_FOUND")
+        until(lambda: name not in self.nodes[2].cli("ctl", "ban", "list").stdout, WAIT, "still banned")
+        self.connected(self.nodes[2], client_id=name)
+        for body, field in (({"who": "x"}, "as:"), ({"as": "name", "who": "x"}, "as:"), ({"as": "peerhost", "who": "x"}, "who:"),
+                            ({"as": "clientid_re", "who": "("}, "who:"), ({"as": "clientid", "who": "x", "until": "soon"}, "until:")):
+            self.refused(self.api.post("/banned", body), 400, "BAD_REQUEST", field)
+
     def test_an_answer_of_many_pieces(self):
         """More than one piece between nodes holds."""
         filters = [f"many/{i:05}/{'x' * 200}" for i in range(3000)]

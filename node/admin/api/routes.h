@@ -17,6 +17,7 @@ extern const struct api_route api_routes_retained[];
 extern const struct api_route api_routes_listeners[];
 extern const struct api_route api_routes_publish[];
 extern const struct api_route api_routes_alarms[];
+extern const struct api_route api_routes_banned[];
 extern const struct api_route api_routes_configs[];
 
 #endif
