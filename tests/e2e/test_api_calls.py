@@ -137,6 +137,20 @@ class Publish(Calls):
         self.assertEqual((got.payload, got.prop(wire.CONTENT_TYPE), got.prop(wire.USER_PROPERTY)),
                          (b"\0\xff", "text/x", ("k", "v")))
 
+    def test_topics_that_mean_something(self):
+        """Later, under another name, and to who has it alone, as for a client."""
+        target = self.api_node({"rewrite.rules": "all old/# ^old/(.*)$ new/$1", "mqtt.exclusive_subscription": True})
+        client = self.connected(target, client_id="c1")
+        self.assertEqual(self.good(target.api.post("/clients/c1/subscribe", {"topic": "$exclusive/new/#", "qos": 1}))["topic"],
+                         "$exclusive/new/#")
+        self.assertEqual([s["topic"] for s in self.good(target.api.get("/subscriptions"))["data"]], ["$exclusive/new/#"])
+        self.good(target.api.post("/publish", {"topic": "$delayed/1/new/later", "payload": "a", "qos": 1}))
+        self.good(target.api.post("/publish", {"topic": "old/now", "payload": "b", "qos": 1}))
+        got = [client.recv_publish(timeout=WAIT) for _ in range(2)]
+        self.assertEqual([(p.topic, p.payload) for p in got], [("new/now", b"b"), ("new/later", b"a")])
+        self.refused(target.api.post("/publish", {"topic": "$delayed/x/t", "payload": ""}), 400, "BAD_REQUEST", "topic:")
+        self.refused(target.api.post("/publish", {"topic": "$exclusive/t", "payload": ""}), 400, "BAD_REQUEST", "topic:")
+
     def test_nobody(self):
         answer = self.api.post("/publish", {"topic": unique(), "payload": ""})
         self.assertEqual((answer.status, answer.data["reason_code"], answer.data["message"]),

@@ -5,6 +5,7 @@
 #include "node/core/deliver.h"
 #include "node/core/persist.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "proto/base/mem.h"
 
@@ -81,6 +82,10 @@ static enum reason judge(struct shard *sh, const struct message_in *m, const str
 static void publish(struct shard *sh, struct sending *s, struct publication *p)
 {
     enum topic_verdict verdict;
+    if (sh->rewrite) {
+        struct bytes nobody = bytes_of(NULL, 0);
+        p->m.topic = rewrite_topic(sh->rewrite, REWRITE_PUBLISH, p->m.topic, nobody, nobody);
+    }
     const struct match *match = subs_match(&sh->subs, p->m.topic, &verdict);
     s->code = judge(sh, &p->m, match);
     if (s->code != RC_SUCCESS)
