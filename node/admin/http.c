@@ -84,9 +84,11 @@ static void refuse(struct evhttp_request *req, int status, const char *code, con
 
 static const struct http_route *route_find(const char *path)
 {
-    for (const struct http_route *r = http_routes_health; r->path; r++)
-        if (strcmp(r->path, path) == 0)
-            return r;
+    static const struct http_route *const tables[] = {http_routes_health, http_routes_metrics};
+    for (size_t i = 0; i < array_len(tables); i++)
+        for (const struct http_route *r = tables[i]; r->path; r++)
+            if (strcmp(r->path, path) == 0)
+                return r;
     return NULL;
 }
 

@@ -28,6 +28,7 @@ struct http_route {
     void (*run)(struct admin_env *env, const char *query, struct http_answer *out);
 };
 extern const struct http_route http_routes_health[];
+extern const struct http_route http_routes_metrics[];
 
 /* Does the query have name=value? */
 bool http_query_is(const char *query, const char *name, const char *value);
