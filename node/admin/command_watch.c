@@ -48,9 +48,8 @@ static void metric_put(struct text *out, const struct topic_metric *m)
     char since[TEXT_TIME_N];
     text_add(out, "TopicMetrics(");
     text_escaped(out, bytes_of(m->topic, m->topic_n), ",()");
-    text_printf(out, ", messages.in=%llu, messages.out=%llu",
-                (unsigned long long)(m->in[0] + m->in[1] + m->in[2]),
-                (unsigned long long)(m->out[0] + m->out[1] + m->out[2]));
+    unsigned long long in = m->in[0] + m->in[1] + m->in[2], sent = m->out[0] + m->out[1] + m->out[2];
+    text_printf(out, ", messages.in=%llu, messages.out=%llu", in, sent);
     for (int i = 0; i < 3; i++)
         text_printf(out, ", messages.qos%d.in=%llu, messages.qos%d.out=%llu", i, (unsigned long long)m->in[i],
                     i, (unsigned long long)m->out[i]);

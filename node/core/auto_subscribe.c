@@ -63,7 +63,7 @@ bool auto_subscribe_check(const char *text, char *why, size_t n)
     return true;
 }
 
-static void one(struct conn *c, struct subscribe_item *item)
+static void one(struct conn *c, struct subscribe_item item)
 {
     struct session *s = c->session;
     struct shard *sh = c->shard;
@@ -74,9 +74,9 @@ static void one(struct conn *c, struct subscribe_item *item)
     uint32_t n;
     if (s->username)
         names.username = bytes_str(s->username);
-    if (topic_expand(item->filter, &names, filter, &n)) {
-        item->filter = bytes_of(filter, n);
-        if (session_subscribe(s, item, 0, &why) < RC_UNSPECIFIED_ERROR)
+    if (topic_expand(item.filter, &names, filter, &n)) {
+        item.filter = bytes_of(filter, n);
+        if (session_subscribe(s, &item, 0, &why) < RC_UNSPECIFIED_ERROR)
             return;
     }
     COUNT(sh, AUTO_SUBSCRIBE_FAILED);
@@ -90,7 +90,7 @@ void auto_subscribe(struct conn *c, const char *text)
     struct bytes rule;
     for (size_t at = 0; c->state == CONN_OPEN && rule_next(text, &at, &rule);) {
         item_parse(rule, &item);
-        one(c, &item);
+        one(c, item);
     }
     if (c->state == CONN_OPEN && c->replay)
         replay_run(c);

@@ -40,9 +40,7 @@ static void run_end(struct shard *sh, struct run *r)
 
 void delayed_fini(struct delayed *d)
 {
-    struct list *l;
-    while ((l = list_pop(&d->runs)))
-        free(container_of(l, struct run, link));
+    list_each_safe(l, &d->runs) free(container_of(l, struct run, link));
 }
 
 /* ---- taking --------------------------------------------------------------------------------------- */

@@ -68,8 +68,8 @@ void barriers_step(struct mesh *m)
 
 void barriers_fini(struct mesh *m)
 {
-    struct list *l;
-    while ((l = list_pop(&m->barriers))) {
+    list_each_safe(l, &m->barriers)
+    {
         struct barrier *b = container_of(l, struct barrier, link);
         pending_drop(b->pending);
         free(b);
