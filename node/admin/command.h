@@ -97,5 +97,6 @@ extern const struct command commands_overload[];
 extern const struct command commands_auth[];
 extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
+extern const struct command commands_acl[];
 
 #endif

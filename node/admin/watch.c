@@ -2,6 +2,7 @@
 #include "node/admin/watch.h"
 
 #include "node/admin/process.h"
+#include "node/io/acl_file.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -45,6 +46,15 @@ static void process_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned long long)p.fds_max);
 }
 
+static void acl_look(struct admin_env *env, uint64_t wall_ms)
+{
+    struct acl_fault fault;
+    if (env->conf.acl_file && acl_file_is_stale(env->conf.acl_file, &fault))
+        alarm_on(&env->alarms, wall_ms, "authorization_file",
+                 "The file of rules cannot be used, those read before stay in force: line %u: %s",
+                 (unsigned)fault.line, fault.what);
+}
+
 static void info_call(struct mesh *m, void *arg)
 {
     mesh_info(m, arg);
@@ -83,6 +93,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     alarms_begin(&env->alarms);
     store_look(env, wall_ms);
     process_look(env, wall_ms);
+    acl_look(env, wall_ms);
     cluster_look(env, wall_ms);
     alarms_end(&env->alarms, wall_ms);
 }

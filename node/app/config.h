@@ -12,6 +12,7 @@
  * unset) and live as long as the configuration. Values that follow from others ("auto" in the file) are
  * already worked out. Relative paths in a file are taken from the folder of the file. */
 
+#include "node/core/acl.h"
 #include "node/core/settings.h"
 #include "proto/base/err.h"
 #include "proto/base/log.h"
@@ -31,6 +32,7 @@ enum config_log_to { LOG_TO_AUTO, LOG_TO_STDERR, LOG_TO_FILE }; /* auto: a file 
 enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum config_discovery { DISCOVERY_STATIC, DISCOVERY_DNS };
 enum config_dns_record { DNS_RECORD_A, DNS_RECORD_AAAA, DNS_RECORD_SRV };
+enum config_deny { CONFIG_DENY_IGNORE, CONFIG_DENY_DISCONNECT };
 enum config_barrier { BARRIER_PEERS, BARRIER_LOCAL };
 
 /* Bits of config_ssl.versions. */
@@ -99,6 +101,15 @@ struct config_auth {
     uint64_t remembered;
     uint64_t argon2_memory;
     uint64_t argon2_passes;
+};
+
+struct config_authorization {
+    const char *file;         /* "": none */
+    enum acl_effect no_match; /* with a file: where no rule fits */
+    enum config_deny deny_action;
+    bool cache_enable;
+    uint64_t cache_max_size; /* verdicts, of each worker */
+    uint64_t cache_ttl_ms;
 };
 
 struct config_retainer {
@@ -247,6 +258,7 @@ struct config {
     struct config_node node;
     struct config_mqtt mqtt;
     struct config_auth auth;
+    struct config_authorization authorization;
     struct config_retainer retainer;
     struct config_sys sys;
     struct config_delayed delayed;

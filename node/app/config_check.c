@@ -189,6 +189,7 @@ void config_check(struct config_build *b)
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     node_check(b);
     paths_check(b);
+    config_build_file_check(b, config_build_item(b, "authorization.file"));
     mqtt_check(b);
     overload_check(b);
     rules_check(b);

@@ -17,6 +17,8 @@ static const char *const log_tos[] = {"auto", "stderr", "file", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const discoveries[] = {"static", "dns", NULL};
 static const char *const dns_records[] = {"a", "aaaa", "srv", NULL};
+static const char *const effects[] = {"deny", "allow", NULL};
+static const char *const deny_actions[] = {"ignore", "disconnect", NULL};
 static const char *const barriers[] = {"peers", "local", NULL};
 
 #define RELOAD   CONFIG_F_RELOAD
@@ -197,6 +199,19 @@ const struct config_key config_keys[] = {
         "memory that covey passwd makes a check of a new password take; more makes guessing dearer"),
     KEY("authentication.argon2.passes", INT, RELOAD, auth.argon2_passes, "2", 1, 64, NULL,
         "times that this memory is passed over; more makes guessing dearer, and each first login"),
+
+    KEY("authorization.file", PATH, 0, authorization.file, "", 0, 0, NULL,
+        "file with the rules of who may publish and subscribe what, see docs/authorization.md; empty: everybody everything"),
+    KEY("authorization.no_match", ENUM, 0, authorization.no_match, "deny", 0, 0, effects,
+        "what holds where no rule of the file fits"),
+    KEY("authorization.deny_action", ENUM, 0, authorization.deny_action, "ignore", 0, 0, deny_actions,
+        "what becomes of a client that publishes what it may not: the message is dropped, or the connection ends"),
+    KEY("authorization.cache.enable", BOOL, 0, authorization.cache_enable, "true", 0, 0, NULL,
+        "remember verdicts on topics"),
+    KEY("authorization.cache.max_size", INT, 0, authorization.cache_max_size, "32768", 1, 16777216, NULL,
+        "verdicts that each worker remembers, rounded up to a power of two"),
+    KEY("authorization.cache.ttl", DURATION, 0, authorization.cache_ttl_ms, "1m", 1, MS_D, NULL,
+        "for how long"),
 
     KEY("retainer.enable", BOOL, RELOAD, retainer.enable, "true", 0, 0, NULL,
         "keep retained messages"),

@@ -5,6 +5,7 @@
 #include "node/app/cluster.h"
 #include "node/app/config_load.h"
 #include "node/app/settings.h"
+#include "node/io/acl_file.h"
 #include "node/io/authn.h"
 #include "node/io/io.h"
 #include "proto/base/check.h"
@@ -33,6 +34,7 @@ struct parts {
     struct cluster_io *cluster; /* NULL: the node is alone */
     struct cluster_view_ops cluster_view;
     struct authn *authn;
+    struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
     struct admin_setting *shown; /* the configuration, for people */
@@ -151,8 +153,20 @@ static enum err authn_make(struct parts *p)
     return authn_new(&p->authn, &ac);
 }
 
+static enum err acl_make(struct parts *p)
+{
+    struct acl_file_conf ac = {
+        .path = p->conf->authorization.file,
+        .no_match = p->conf->authorization.no_match,
+        .log = p->log,
+    };
+    return acl_file_new(&p->acl_file, &ac);
+}
+
 static enum err core_start(struct parts *p)
 {
+    struct acl *acl = acl_file_acl(p->acl_file);
+    const struct config_authorization *az = &p->conf->authorization;
     struct node_conf nc = {
         .name = p->conf->node.name,
         .version = COVEY_VERSION,
@@ -164,6 +178,10 @@ static enum err core_start(struct parts *p)
         .is_clustered = p->conf->cluster.enable,
         .commit_ops = (uint32_t)p->conf->storage.commit_ops,
         .settings = &p->settings,
+        .acl = acl,
+        .acl_slots = az->cache_enable ? (uint32_t)az->cache_max_size : 0,
+        .acl_ttl_ms = (uint32_t)az->cache_ttl_ms,
+        .acl_disconnects = az->deny_action == CONFIG_DENY_DISCONNECT,
         .store = p->store,
         .vet = authn_ops(p->authn),
         .log = p->log,
@@ -172,6 +190,7 @@ static enum err core_start(struct parts *p)
     randombytes_buf(&nc.seed, sizeof nc.seed);
     memcpy(nc.home_key, p->home_key, sizeof nc.home_key);
     enum err e = node_new(&p->node, &nc);
+    acl_unref(acl); /* the shards have their own */
     if (e == OK)
         e = node_load(p->node);
     if (e != OK)
@@ -239,6 +258,8 @@ static enum err io_part_start(struct parts *p)
     if (e == OK)
         e = authn_start(p->authn, to_worker, p);
     if (e == OK)
+        acl_file_start(p->acl_file, (uint32_t)p->conf->node.workers, to_worker, p);
+    if (e == OK)
         e = io_start(p->io);
     return e == OK && p->cluster ? cluster_io_start(p->cluster) : e;
 }
@@ -286,6 +307,7 @@ static enum err admin_start(struct parts *p)
         .ctl_socket = p->conf->node.ctl_socket,
         .auth_reload = auth_reload,
         .auth_ctx = p,
+        .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,
         .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
         .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
@@ -327,6 +349,7 @@ static void parts_stop(struct parts *p)
     io_free(p->io);
     authn_free(p->authn);
     node_free(p->node);
+    acl_file_free(p->acl_file);
     io_defer_barrier();
     store_close(p->store);
     for (size_t i = 0; p->strings && i < p->conf->listeners_n; i++) {
@@ -361,7 +384,9 @@ int node_run(const struct config *conf, struct log_sink *log)
     signals_block(&set);
     descriptors_raise(log);
     p.settings = settings_of(conf);
-    enum err e = authn_make(&p);
+    enum err e = acl_make(&p);
+    if (e == OK)
+        e = authn_make(&p);
     if (e == OK)
         e = store_start(&p);
     if (e == OK)

@@ -222,6 +222,13 @@ static void connack_hold(struct conn *c)
     pending_release(c->shard, p, RC_SUCCESS);
 }
 
+static struct bytes username_of(const struct conn *c, const struct connect *k)
+{
+    if (c->username)
+        return bytes_str(c->username);
+    return k->has_username ? k->username : bytes_of(NULL, 0);
+}
+
 /* stamp: of the claim that was granted; 0: none was asked for. */
 static bool connect_accept(struct conn *c, const struct connect *k, uint64_t stamp)
 {
@@ -233,6 +240,9 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
         id = id_assign(c->shard, assigned);
         a.assigned_client_id = id; /* [MQTT-3.1.3-7] */
     }
+    const char *denied = k->has_will ? gate_will(c, id, username_of(c, k), k->will.topic) : NULL;
+    if (denied)
+        return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
     struct session *s = session_get(c, k, id, &a.session_present);
     conn_open(c, k);
     session_take_settings(s, c, k);

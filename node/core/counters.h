@@ -91,6 +91,12 @@
     X(CLIENT_NO_CONNECT, "client.connect_timeout")                  \
     X(CLIENT_LOST, "client.lost")                                   \
     X(CLIENT_MOVED, "client.moved")                                 \
+    X(ACL_CACHE_HIT, "authorization.cache_hit")                     \
+    X(ACL_CACHE_MISS, "authorization.cache_miss")                   \
+    X(ACL_DENIED_WILL, "authorization.deny.will")                   \
+    X(ACL_DENIED_PUBLISH, "authorization.deny.publish")             \
+    X(ACL_DENIED_SUBSCRIBE, "authorization.deny.subscribe")         \
+    X(ACL_DENIED_DELIVERY, "authorization.deny.delivery")           \
     X(AUTH_SUCCESS, "authentication.success")                       \
     X(AUTH_ANONYMOUS, "authentication.success.anonymous")           \
     X(AUTH_FAILURE, "authentication.failure")                       \

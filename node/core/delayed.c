@@ -65,6 +65,13 @@ bool delayed_parse(struct bytes topic, uint64_t wall_ms, uint64_t *when_ms, stru
     return n + DELAYED_S_MAX >= now_s && n <= now_s + DELAYED_S_MAX;
 }
 
+struct bytes delayed_topic(struct bytes topic, uint64_t wall_ms)
+{
+    struct bytes of_then;
+    uint64_t when_ms;
+    return delayed_parse(topic, wall_ms, &when_ms, &of_then) ? of_then : topic;
+}
+
 static void put(struct shard *sh, const struct msg *m, uint64_t when_ms)
 {
     uint8_t key[KEY_N];
@@ -93,6 +100,11 @@ enum reason delayed_publish(struct shard *sh, struct publication *p)
     const struct match *of_then = subs_match(&sh->subs, m.topic, &verdict);
     if (!of_then || of_then->special)
         return refuse(sh, p, RC_TOPIC_NAME_INVALID);
+    if (unlikely(sh->gate.acl != NULL) && p->conn &&
+        (p->denied = gate_publish(sh, p->conn->session, of_then))) {
+        p->failed = RC_NOT_AUTHORIZED;
+        return RC_NOT_AUTHORIZED;
+    }
     if (set->delayed_count_max && store_count(sh->node->conf.store, STORE_DELAYED) >= set->delayed_count_max)
         return refuse(sh, p, RC_QUOTA_EXCEEDED);
     struct msg *msg = msg_new(&m, when_ms, p->origin); /* its expiry starts then */

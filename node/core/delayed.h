@@ -34,6 +34,8 @@ void delayed_fini(struct delayed *d);
 /* Takes a topic apart that begins with $delayed/: when, and the topic of then. False: not of this form, or
  * too far from now. Both out are views of topic. */
 bool delayed_parse(struct bytes topic, uint64_t wall_ms, uint64_t *when_ms, struct bytes *of_then);
+/* The topic of then, or the topic itself when it is not of this form: what rights are about. */
+struct bytes delayed_topic(struct bytes topic, uint64_t wall_ms);
 /* Keeps the message; its publisher is told when it is stored. RC_SUCCESS, or why not. */
 enum reason delayed_publish(struct shard *sh, struct publication *p);
 /* Publishes what is due; on shard 0, once a tick. */

@@ -166,12 +166,16 @@ static void deliver_session(struct shard *sh, struct publication *p, struct sess
 
 void deliver_to(struct shard *sh, struct publication *p, struct session *s, unsigned qos)
 {
+    if (!gate_lets_reach(sh, s, p->m.topic))
+        return;
     deliver_session(sh, p, s, p->m.qos < qos ? p->m.qos : qos, false, NULL, 0);
 }
 
 /* Is this subscription out of the question for this message? */
-static inline bool is_own(struct shard *sh, const struct publication *p, const struct subscription *sub)
+static inline bool is_out(struct shard *sh, const struct publication *p, struct subscription *sub)
 {
+    if (unlikely(sub->pass != sh->gate.pass) && !gate_lets_pass(sh, p, sub))
+        return true;
     if (p->origin != sub->session->number || !p->origin)
         return false;
     if (!sub->no_local && !sh->node->conf.settings->ignore_loop_deliver) /* [MQTT-3.8.3-3] */
@@ -196,6 +200,8 @@ static void deliver_one(struct shard *sh, struct publication *p, struct subscrip
 
 void deliver_sub(struct shard *sh, struct publication *p, struct subscription *sub, bool retain)
 {
+    if (unlikely(sub->pass != sh->gate.pass) && !gate_lets_pass(sh, p, sub))
+        return;
     p->alone = 1;
     deliver_one(sh, p, sub, retain);
     p->alone = 0;
@@ -205,7 +211,7 @@ static void deliver_list(struct shard *sh, struct publication *p, const struct s
 {
     struct subscription *const *v = sublist_items(l);
     for (uint32_t i = 0; i < l->n; i++) {
-        if (!is_own(sh, p, v[i]))
+        if (!is_out(sh, p, v[i]))
             deliver_one(sh, p, v[i], v[i]->retain_as_published && p->m.retain);
     }
 }
@@ -252,7 +258,7 @@ static void deliver_overlapping(struct shard *sh, struct publication *p, const s
         const struct sublist *l = subs_list(&sh->subs, match->local[k]);
         struct subscription *const *v = sublist_items(l);
         for (uint32_t i = 0; i < l->n; i++) {
-            if (is_own(sh, p, v[i]))
+            if (is_out(sh, p, v[i]))
                 continue;
             struct collected *c = collected_get(sh, v[i]->session, &n, ids_total);
             unsigned qos = sub_qos(sh, p, v[i]);

@@ -41,6 +41,7 @@ struct publication {
     uint8_t seen_by_some;   /* see handoff_peer.h */
     uint8_t alone;          /* for one subscription, whatever others get */
     uint8_t failed;         /* an enum reason: it could not be kept */
+    const char *denied;     /* by the ACL: the reason string; NULL: it is not */
     uint32_t form_n[FORMS]; /* size of each form that is encoded */
 };
 

@@ -11,6 +11,7 @@
 #include "proto/rpc/node_id.h"
 #include "storage/store.h"
 
+struct acl;
 struct peers;
 struct routes;
 struct vet_ops;
@@ -29,6 +30,10 @@ struct node_conf {
     uint32_t commit_ops; /* so many operations are not kept waiting for company; 0: no such number */
     const struct settings *settings; /* the node's own defaults */
     const struct vet_ops *vet;       /* who checks clients; NULL: no settings name a method */
+    struct acl *acl;                 /* NULL: everybody may do everything; each shard takes a reference */
+    uint32_t acl_slots;              /* verdicts that a shard remembers */
+    uint32_t acl_ttl_ms;             /* for so long */
+    bool acl_disconnects;            /* a refused publish ends the connection */
     struct store *store;
     struct log_sink *log;
     /* Frees p when no shard can still see it (RCU); NULL: at once, for single-threaded use. */

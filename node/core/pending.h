@@ -54,7 +54,8 @@ struct pending {
 struct suback {
     uint16_t n;
     uint8_t *codes;         /* n of them, behind this struct */
-    const char *text;       /* static, or NULL */
+    const char *text;       /* static, or why, or NULL */
+    char why[64];           /* a copy of what does not live as long */
     struct bytes exclusive; /* see exclusive_add_open(), owned */
     struct bytes
         undo; /* the filters, each behind a two-byte length, owned; on failure they are unsubscribed */

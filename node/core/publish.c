@@ -108,6 +108,10 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
         pub->failed = RC_TOPIC_NAME_INVALID;
         return RC_TOPIC_NAME_INVALID;
     }
+    if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
+        pub->failed = RC_NOT_AUTHORIZED;
+        return RC_NOT_AUTHORIZED;
+    }
     if (pub->m.retain)
         retained_publish(sh, pub);
     deliver_match(sh, pub, match);
@@ -116,11 +120,13 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
     return pub->receivers ? RC_SUCCESS : RC_NO_MATCHING_SUBSCRIBERS;
 }
 
-static const char *refusal_text(enum reason code)
+static const char *refusal_text(const struct publication *pub, enum reason code)
 {
     switch ((unsigned)code) {
     case RC_TOPIC_NAME_INVALID:
         return "This topic is reserved for the server, or not as $delayed/SECONDS/TOPIC";
+    case RC_NOT_AUTHORIZED:
+        return pub->denied;
     case RC_QUOTA_EXCEEDED:
         return "Not kept: a queue or the retained messages are at their limit";
     case RC_NO_MATCHING_SUBSCRIBERS:
@@ -134,12 +140,15 @@ static const char *refusal_text(enum reason code)
 static void publish_answer(struct conn *c, struct publication *pub, enum packet_type type, enum reason code)
 {
     struct shard *sh = c->shard;
+    if (pub->denied && sh->node->conf.acl_disconnects)
+        return; /* DISCONNECT says it */
     if (!pub->pending) {
-        if (code >= RC_UNSPECIFIED_ERROR && c->version != MQTT_V5 && code != RC_TOPIC_NAME_INVALID) {
+        bool is_quiet = code == RC_TOPIC_NAME_INVALID || code == RC_NOT_AUTHORIZED; /* [MQTT3-3.3.5-2] */
+        if (code >= RC_UNSPECIFIED_ERROR && c->version != MQTT_V5 && !is_quiet) {
             conn_close(c, code, NULL, CONN_END_STORE); /* 3.x has no word for it but the end */
             return;
         }
-        ack_send(c, type, pub->packet_id, code, refusal_text(code));
+        ack_send(c, type, pub->packet_id, code, refusal_text(pub, code));
         return;
     }
     struct pending *p = pub->pending;
@@ -264,5 +273,7 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     else
         go_on = publish_acked(c, &pub, match);
     publication_fini(sh, &pub);
+    if (unlikely(pub.denied != NULL) && sh->node->conf.acl_disconnects && c->state == CONN_OPEN)
+        return conn_fail(c, RC_NOT_AUTHORIZED, pub.denied);
     return go_on && c->state == CONN_OPEN;
 }

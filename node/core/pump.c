@@ -2,6 +2,7 @@
 #include "node/core/publish_out.h"
 #include "node/core/queue_disk.h"
 #include "node/core/shard_i.h"
+#include "proto/base/check.h"
 
 /* Sending what waits in a session's queue, in order, as far as window and out buffer allow. */
 
@@ -26,6 +27,11 @@ static void send_slot(struct session *s, struct slot *slot, uint64_t seq)
                            sh->wall_ms)) { /* [MQTT-3.3.2-5]; never once it was sent [MQTT-4.3.3-7] */
             COUNT(sh, DROPPED_EXPIRED);
             session_acked(s, seq);
+            return;
+        }
+        if (unlikely(sh->gate.acl != NULL) &&
+            !gate_lets_reach(sh, s, msg_view(slot->msg, sh->wall_ms).topic)) {
+            session_acked(s, seq); /* the rules have changed since it was queued */
             return;
         }
     }

@@ -70,6 +70,7 @@ void session_free(struct session *s)
     free(s->will);
     free(s->subs);
     free(s->username);
+    free(s->ident);
     free(s);
 }
 
@@ -192,6 +193,7 @@ void session_attach(struct session *s, struct conn *c)
     s->since_ms = sh->wall_ms;
     sh->online_n++;
     COUNT(sh, CLIENT_CONNECTED);
+    gate_on_attach(sh, s);
     members_set(s, SUBS_ONLINE);
     session_timer_start(s);
     if (s->q) {
@@ -313,6 +315,11 @@ void will_publish(struct session *s)
     p.origin = s->number;
     if (sh->rewrite)
         p.m.topic = rewrite_of(s, REWRITE_PUBLISH, p.m.topic);
+    if (!gate_lets_will(sh, s, p.m.topic)) {
+        msg_unref(w->msg);
+        free(w);
+        return;
+    }
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     CHECK(match != NULL); /* checked at CONNECT */
     /* The counted copy carries the time of CONNECT; one with the time of publication is made when needed. */

@@ -6,6 +6,7 @@
  * ids, the will (MQTT 5.0 section 4.1). It lives on its home shard; it may outlive its connection for
  * expiry_s seconds. A session with expiry_s > 0 is persistent: what it is promised is in the store. */
 
+#include "node/core/gate.h"
 #include "node/core/pidset.h"
 #include "node/core/ptrtab.h"
 #include "node/core/sendq.h"
@@ -29,7 +30,8 @@ struct session {
     struct parcel *parcel; /* it is on its way to another node, or from one; NULL: it is not */
     struct will *will;     /* published unless the client says goodbye [MQTT-3.1.2-8] */
     struct subscription **subs;
-    char *username; /* NULL: none */
+    char *username;           /* NULL: none */
+    struct gate_ident *ident; /* NULL: no rule has looked at it yet */
     uint32_t subs_n;
     uint32_t subs_cap;
     struct wheel_timer timer; /* will delay, then expiry; ids that wait for PUBREL */

@@ -33,6 +33,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->paced);
     claims_init(&sh->claims);
     vets_init(&sh->vets);
+    gate_init(&sh->gate, node->conf.acl, node->conf.acl_slots);
     peer_handoffs_init(&sh->peer_handoffs);
     parcels_init(&sh->parcels);
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
@@ -72,6 +73,7 @@ void shard_free(struct shard *sh)
     forward_fini(sh);
     claims_fini(&sh->claims);
     vets_fini(&sh->vets);
+    gate_fini(&sh->gate);
     peer_handoffs_fini(&sh->peer_handoffs);
     parcels_fini(&sh->parcels);
     bans_fini(&sh->bans);

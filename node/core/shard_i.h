@@ -76,6 +76,7 @@ struct shard {
     uint64_t uid_next;
     struct claims claims;
     struct vets vets;
+    struct gate gate;
     struct peer_handoffs peer_handoffs;
     struct parcels parcels;
     struct bans bans;

@@ -17,6 +17,7 @@ struct subscription {
     uint32_t id;    /* Subscription Identifier, 0: none */
     uint32_t slot;  /* place in the route's list */
     uint32_t index; /* place in the session's array */
+    uint32_t pass;  /* see gate.h; 0: not yet held against the ACL */
     uint8_t qos;
     uint8_t retain_handling;
     uint8_t no_local : 1;

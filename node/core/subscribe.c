@@ -11,6 +11,7 @@
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct suback *suback_new(uint32_t n)
@@ -228,7 +229,14 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             item.filter = rewrite_of(s, REWRITE_SUBSCRIBE, item.filter);
         bool is_open =
             unlikely(item.filter.n && item.filter.p[0] == '$') && is_fresh_exclusive(s, item.filter);
-        enum reason code = session_subscribe(s, &item, sub.subscription_id, &b->text);
+        const char *denied =
+            unlikely(c->shard->gate.acl != NULL) ? gate_subscribe(c->shard, s, item.filter) : NULL;
+        if (denied) {
+            snprintf(b->why, sizeof b->why, "%s", denied);
+            b->text = b->why;
+        }
+        enum reason code =
+            denied ? RC_NOT_AUTHORIZED : session_subscribe(s, &item, sub.subscription_id, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
         if (code >= RC_UNSPECIFIED_ERROR &&

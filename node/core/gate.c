@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/gate.h"
+
+#include "node/core/deliver.h"
+#include "node/core/shard_i.h"
+#include "proto/base/check.h"
+#include "proto/base/hash.h"
+#include "proto/base/mem.h"
+
+#include <stdlib.h>
+
+enum { TOPIC_KEPT_MAX = 512, LOG_EVERY_MS = 1000 };
+
+/* A subscription's pass: the number of the rules it was held against, and the answer. */
+enum { PASS_WHOLE = 1, PASS_BY_TOPIC = 2, PASS_BITS = 3 };
+
+/* A verdict that is remembered. */
+struct gate_slot {
+    uint64_t ident; /* 0: empty */
+    uint64_t hash;
+    uint64_t until_ms;
+    char *topic;
+    uint32_t topic_n;
+    uint32_t verdict;
+    uint8_t action;
+    uint8_t allows;
+};
+
+void gate_init(struct gate *g, struct acl *acl, uint32_t slots)
+{
+    uint32_t n = slots ? 1 : 0;
+    while (n && n < slots)
+        n *= 2;
+    *g = (struct gate){.acl = acl_ref(acl), .slots_n = n};
+    if (acl)
+        g->pass = 1 << 2 | PASS_WHOLE;
+}
+
+static void slots_drop(struct gate *g)
+{
+    for (uint32_t i = 0; g->slots && i < g->slots_n; i++)
+        free(g->slots[i].topic);
+    free(g->slots);
+    g->slots = NULL;
+}
+
+void gate_fini(struct gate *g)
+{
+    slots_drop(g);
+    acl_unref(g->acl);
+}
+
+void gate_forget(struct shard *sh)
+{
+    slots_drop(&sh->gate);
+}
+
+void gate_set(struct shard *sh, struct acl *acl)
+{
+    struct gate *g = &sh->gate;
+    slots_drop(g);
+    acl_unref(g->acl);
+    g->acl = acl_ref(acl);
+    g->pass = ((g->pass >> 2) + 1) << 2 | PASS_WHOLE;
+}
+
+/* ---- who ------------------------------------------------------------------------------------------ */
+
+static void ident_set(struct shard *sh, struct session *s)
+{
+    if (!s->ident)
+        s->ident = mem_alloc(sizeof *s->ident);
+    *s->ident = (struct gate_ident){.number = ++sh->gate.ident_next, .is_partial = !s->conn};
+    if (s->conn)
+        s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
+}
+
+void gate_on_attach(struct shard *sh, struct session *s)
+{
+    if (!sh->gate.acl)
+        return;
+    ident_set(sh, s);
+    for (uint32_t i = 0; i < s->subs_n; i++)
+        s->subs[i]->pass = 0;
+}
+
+static struct acl_client client_of(struct shard *sh, struct session *s)
+{
+    if (!s->ident)
+        ident_set(sh, s);
+    return (struct acl_client){
+        .client_id = session_id(s),
+        .username = s->username ? bytes_str(s->username) : bytes_of(NULL, 0),
+        .address = s->ident->has_address ? s->ident->address : NULL,
+        .is_partial = s->ident->is_partial,
+    };
+}
+
+/* ---- what is remembered --------------------------------------------------------------------------- */
+
+static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gate_slot *as,
+                      struct bytes topic)
+{
+    char *kept = topic.n <= TOPIC_KEPT_MAX ? mem_dup(topic.p, topic.n) : NULL;
+    free(slot->topic);
+    *slot = (struct gate_slot){0};
+    if (!kept)
+        return;
+    *slot = *as;
+    slot->topic = kept;
+    slot->topic_n = topic.n;
+    slot->until_ms = sh->now_ms + sh->node->conf.acl_ttl_ms;
+}
+
+static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, enum acl_action action,
+                        uint64_t hash)
+{
+    return (uint32_t)hash_u64(i->number, hash + action) & (g->slots_n - 1);
+}
+
+/* A verdict that was not remembered, and whether it allows. */
+static uint32_t verdict_find(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
+                             struct bytes topic, bool *allows)
+{
+    struct gate *g = &sh->gate;
+    struct acl_client c = client_of(sh, s);
+    uint32_t verdict = acl_on_topic(g->acl, &c, action, topic);
+    *allows = acl_allows(g->acl, verdict);
+    COUNT(sh, ACL_CACHE_MISS);
+    if (!g->slots_n)
+        return verdict;
+    if (!g->slots)
+        g->slots = mem_zalloc(g->slots_n * sizeof *g->slots);
+    struct gate_slot as = {.ident = s->ident->number,
+                           .hash = hash,
+                           .verdict = verdict,
+                           .action = (uint8_t)action,
+                           .allows = *allows};
+    slot_fill(sh, &g->slots[slot_at(g, s->ident, action, hash)], &as, topic);
+    return verdict;
+}
+
+static inline uint32_t verdict_on(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
+                                  struct bytes topic, bool *allows)
+{
+    struct gate *g = &sh->gate;
+    if (likely(g->slots && s->ident)) {
+        const struct gate_slot *slot = &g->slots[slot_at(g, s->ident, action, hash)];
+        if (likely(slot->ident == s->ident->number && slot->hash == hash && slot->action == action &&
+                   sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))) {
+            COUNT(sh, ACL_CACHE_HIT);
+            *allows = slot->allows;
+            return slot->verdict;
+        }
+    }
+    return verdict_find(sh, s, action, hash, topic, allows);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------- */
+
+/* One line a second at most: who is refused chooses how often. */
+static void refusal_log(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
+                        const char *why)
+{
+    char id[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], on[LOG_ESCAPED_MAX];
+    struct gate *g = &sh->gate;
+    if (g->logged_ms && sh->now_ms < g->logged_ms + LOG_EVERY_MS) {
+        g->unlogged++;
+        return;
+    }
+    LOG(sh->node->conf.log, LOG_NOTICE,
+        "acl refused action=%s client=\"%s\" username=\"%s\" topic=\"%s\" why=\"%s\" unlogged_before=%llu",
+        what, log_escape(id, c->client_id), log_escape(user, c->username), log_escape(on, topic), why,
+        (unsigned long long)g->unlogged);
+    g->logged_ms = sh->now_ms;
+    g->unlogged = 0;
+}
+
+static const char *refuse(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
+                          uint32_t verdict)
+{
+    const char *why = acl_why(sh->gate.acl, verdict);
+    acl_count_refusal(sh->gate.acl, verdict);
+    refusal_log(sh, c, what, topic, why);
+    return why;
+}
+
+/* ---- questions ------------------------------------------------------------------------------------ */
+
+const char *gate_publish(struct shard *sh, struct session *s, const struct match *match)
+{
+    struct bytes topic = bytes_of(match->topic, match->topic_n);
+    bool allows;
+    uint32_t verdict = verdict_on(sh, s, ACL_PUBLISH, match->hash, topic, &allows);
+    if (likely(allows))
+        return NULL;
+    COUNT(sh, ACL_DENIED_PUBLISH);
+    struct acl_client c = client_of(sh, s);
+    return refuse(sh, &c, "publish", topic, verdict);
+}
+
+const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)
+{
+    struct topic_filter f;
+    bool is_whole;
+    if (!sh->gate.acl || topic_filter_parse(filter, 0, &f) != TOPIC_OK) /* refused for its form */
+        return NULL;
+    struct acl_client c = client_of(sh, s);
+    uint32_t verdict = acl_on_filter(sh->gate.acl, &c, f.filter, &is_whole);
+    if (acl_allows(sh->gate.acl, verdict))
+        return NULL;
+    COUNT(sh, ACL_DENIED_SUBSCRIBE);
+    return refuse(sh, &c, "subscribe", filter, verdict);
+}
+
+const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic)
+{
+    struct shard *sh = c->shard;
+    uint8_t address[ACL_ADDRESS_N];
+    if (!sh->gate.acl)
+        return NULL;
+    struct acl_client who = {.client_id = client_id,
+                             .username = username,
+                             .address = acl_address(c->peer.address, address) ? address : NULL};
+    uint32_t verdict = acl_on_topic(sh->gate.acl, &who, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    if (acl_allows(sh->gate.acl, verdict))
+        return NULL;
+    COUNT(sh, ACL_DENIED_WILL);
+    return refuse(sh, &who, "will", topic, verdict);
+}
+
+bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
+{
+    if (!sh->gate.acl)
+        return true;
+    struct acl_client c = client_of(sh, s);
+    uint32_t verdict = acl_on_topic(sh->gate.acl, &c, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    if (acl_allows(sh->gate.acl, verdict))
+        return true;
+    COUNT(sh, ACL_DENIED_WILL);
+    refuse(sh, &c, "will", topic, verdict);
+    return false;
+}
+
+bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
+{
+    if (likely(!sh->gate.acl))
+        return true;
+    uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
+    bool allows;
+    uint32_t verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic, &allows);
+    if (likely(allows))
+        return true;
+    COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
+    acl_count_refusal(sh->gate.acl, verdict);
+    return false;
+}
+
+bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscription *sub)
+{
+    struct gate *g = &sh->gate;
+    if (!g->acl) /* there was one when this subscription was made */
+        return true;
+    if (sub->pass >> 2 != g->pass >> 2) {
+        bool is_whole;
+        struct acl_client c = client_of(sh, sub->session);
+        uint32_t verdict = acl_on_filter(g->acl, &c, route_filter(sub->route), &is_whole);
+        bool all = is_whole && acl_allows(g->acl, verdict);
+        sub->pass = (g->pass & ~(uint32_t)PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC);
+    }
+    return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COVEY_CORE_GATE_H
+#define COVEY_CORE_GATE_H
+
+/* A shard's use of the ACL (acl.h): what it asks before a client may publish, subscribe or be delivered a
+ * message, and the verdicts on topics that it remembers. Without an ACL it lets everything pass. */
+
+#include "node/core/acl.h"
+#include "node/core/subs.h"
+
+struct conn;
+struct publication;
+struct session;
+struct shard;
+
+/* What rules look at of a session besides its client id and user name. Of each life of a connection. */
+struct gate_ident {
+    uint64_t number; /* on this shard, never used again */
+    uint8_t address[ACL_ADDRESS_N];
+    bool has_address;
+    bool is_partial; /* the session has not been connected since the node started, or was on another one */
+};
+
+struct gate_slot;
+
+struct gate {
+    struct acl *acl;  /* NULL: none */
+    uint32_t pass;    /* what a subscription's has to be for all its messages to pass */
+    uint32_t slots_n; /* a power of two, or 0: nothing is remembered */
+    struct gate_slot *slots;
+    uint64_t ident_next;
+    uint64_t logged_ms; /* when the last refusal was logged */
+    uint64_t unlogged;  /* since */
+};
+
+/* acl: NULL: none. slots: how many verdicts are remembered. */
+void gate_init(struct gate *g, struct acl *acl, uint32_t slots);
+void gate_fini(struct gate *g);
+/* Takes other rules; what is remembered is forgotten. */
+void gate_set(struct shard *sh, struct acl *acl);
+/* Forgets what is remembered. */
+void gate_forget(struct shard *sh);
+
+/* Each answers NULL: yes; else the reason string, which names the rule and lives until the shard's next turn.
+ * Refusals are counted and logged. */
+const char *gate_publish(struct shard *sh, struct session *s, const struct match *match);
+const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter);
+/* The will of a client that is not yet let in. */
+const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username,
+                      struct bytes topic);
+/* May the session still publish its will? */
+bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic);
+
+/* May this message reach the subscriber? Ask when sub->pass is not gate.pass. */
+bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscription *sub);
+/* May the session see this topic, whichever subscription it came by? */
+bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic);
+
+/* The session has this connection now: its rights are looked at anew. */
+void gate_on_attach(struct shard *sh, struct session *s);
+
+#endif
