@@ -11,8 +11,15 @@
 
 enum { TOPIC_KEPT_MAX = 512, LOG_EVERY_MS = 1000 };
 
-/* A subscription's pass: the number of the rules it was held against, and the answer. */
-enum { PASS_WHOLE = 1, PASS_BY_TOPIC = 2, PASS_BITS = 3 };
+/* A subscription's pass: in its high bits the round of rules that it was held against, in the low ones the
+ * answer. */
+enum {
+    PASS_WHOLE = 1,
+    PASS_BY_TOPIC = 2,
+    PASS_BITS = 3,
+    ROUND_SHIFT = 2,
+    ROUND_MAX = UINT8_MAX >> ROUND_SHIFT
+};
 
 /* A verdict that is remembered. */
 struct gate_slot {
@@ -33,7 +40,7 @@ void gate_init(struct gate *g, struct acl *acl, uint32_t slots)
         n *= 2;
     *g = (struct gate){.acl = acl_ref(acl), .slots_n = n};
     if (acl)
-        g->pass = 1 << 2 | PASS_WHOLE;
+        g->pass = 1 << ROUND_SHIFT | PASS_WHOLE;
 }
 
 static void slots_drop(struct gate *g)
@@ -55,13 +62,28 @@ void gate_forget(struct shard *sh)
     slots_drop(&sh->gate);
 }
 
+/* The rounds begin anew: no subscription may still have a pass of an earlier one. */
+static void passes_drop(struct shard *sh)
+{
+    uint32_t at = 0;
+    struct session *s;
+    while ((s = ptrtab_next(&sh->sessions, &at)))
+        for (uint32_t i = 0; i < s->subs_n; i++)
+            s->subs[i]->pass = 0;
+}
+
 void gate_set(struct shard *sh, struct acl *acl)
 {
     struct gate *g = &sh->gate;
     slots_drop(g);
     acl_unref(g->acl);
     g->acl = acl_ref(acl);
-    g->pass = ((g->pass >> 2) + 1) << 2 | PASS_WHOLE;
+    uint32_t round = (uint32_t)(g->pass >> ROUND_SHIFT) + 1;
+    if (round > ROUND_MAX) {
+        round = 1;
+        passes_drop(sh);
+    }
+    g->pass = (uint8_t)(round << ROUND_SHIFT | PASS_WHOLE);
 }
 
 /* ---- who ------------------------------------------------------------------------------------------ */
@@ -261,12 +283,12 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
     struct gate *g = &sh->gate;
     if (!g->acl) /* there was one when this subscription was made */
         return true;
-    if (sub->pass >> 2 != g->pass >> 2) {
+    if (sub->pass >> ROUND_SHIFT != g->pass >> ROUND_SHIFT) {
         bool is_whole;
         struct acl_client c = client_of(sh, sub->session);
         uint32_t verdict = acl_on_filter(g->acl, &c, route_filter(sub->route), &is_whole);
         bool all = is_whole && acl_allows(g->acl, verdict);
-        sub->pass = (g->pass & ~(uint32_t)PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC);
+        sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
 }

@@ -25,7 +25,7 @@ struct gate_slot;
 
 struct gate {
     struct acl *acl;  /* NULL: none */
-    uint32_t pass;    /* what a subscription's has to be for all its messages to pass */
+    uint8_t pass;     /* what a subscription's has to be for all its messages to pass; 0: no ACL */
     uint32_t slots_n; /* a power of two, or 0: nothing is remembered */
     struct gate_slot *slots;
     uint64_t ident_next;

@@ -17,13 +17,13 @@ struct subscription {
     uint32_t id;    /* Subscription Identifier, 0: none */
     uint32_t slot;  /* place in the route's list */
     uint32_t index; /* place in the session's array */
-    uint32_t pass;  /* see gate.h; 0: not yet held against the ACL */
     uint8_t qos;
     uint8_t retain_handling;
     uint8_t no_local : 1;
     uint8_t retain_as_published : 1;
     uint8_t is_contested : 1; /* see exclusive.h */
     uint8_t is_newer : 1;     /* than the move that brings its session here: its holder does not know it */
+    uint8_t pass;             /* see gate.h; 0: not yet held against the ACL */
 };
 
 /* Subscribers of one route on this shard. Of a shared route the first `online` ones are connected. */

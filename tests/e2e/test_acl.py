@@ -292,6 +292,18 @@ class Files(Acl):
         publisher.publish("t/b", b"3", qos=1)
         self.assertEqual(client.recv_publish().payload, b"3")
 
+    def test_many_reloads(self):
+        node = self.guarded("allow all all #\n")
+        client, publisher = self.connected(node), self.connected(node)
+        client.subscribe("t", qos=1)
+        publisher.publish("t", b"1", qos=1)
+        self.assertEqual(client.recv_publish().payload, b"1")
+        self.rules(node, "allow all publish\n")
+        for _ in range(63):     # as many as there are rounds to tell apart
+            self.reload(node)
+        publisher.publish("t", b"2", qos=1)
+        client.expect_nothing()
+
     def test_reloads_under_traffic(self):
         node = self.guarded("allow all all #\n")
         client, publisher = self.connected(node), self.connected(node)
