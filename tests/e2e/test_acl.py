@@ -94,6 +94,17 @@ class Publish(Acl):
         client.publish("ok", qos=1, props=[(wire.ALIAS, 1)])
         client.publish("", qos=1, props=[(wire.ALIAS, 1)])
 
+    def test_delayed_topics_do_not_get_around_it(self):
+        node = self.guarded("deny all publish secret/#\nallow all all #\n")
+        client = self.connected(node)
+        client.send(wire.publish("$delayed/1/secret/a", b"x", 1, 9))
+        self.assertEqual(client.expect_ack(wire.PUBACK, 9, NOT_AUTHORIZED).reason, NOT_AUTHORIZED)
+        client.publish("$delayed/0/open/a", b"x", 1)
+        will = wire.Will("$delayed/0/secret/b", b"bye")
+        other = node.client()
+        self.addCleanup(other.close)
+        other.connect(will=will, expect=NOT_AUTHORIZED)
+
     def test_deny_action_disconnect(self):
         node = self.guarded("allow all publish ok\n", authorization__deny_action="disconnect")
         for qos in (0, 1, 2):

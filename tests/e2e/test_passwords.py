@@ -7,7 +7,7 @@ import threading
 import unittest
 
 import wire
-from harness import Case, program
+from harness import Case, environment, program
 
 WAIT = 20
 MOSQUITTO_HASH = ("$7$101$MDEyMzQ1Njc4OWFi$EO/lLlkeUgIiBaS8G8UK0ZMP1u508TA7Tl+AdJ1cEsmlbGyEPAERErpfq84j1kepISs0UzmcdL4ucgZ2uodxfQ==")
@@ -15,7 +15,7 @@ BCRYPT_HASH = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"    
 
 
 def passwd(*words, given="", expect=0):
-    done = subprocess.run([program(), "passwd", *words], input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run([program(), "passwd", *words], input=given, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == expect, done
     return done
 

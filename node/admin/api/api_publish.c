@@ -68,7 +68,7 @@ static void on_never(void *arg)
 static enum reason judge(struct shard *sh, const struct message_in *m, const struct match *match)
 {
     const struct settings *set = node_conf(shard_node(sh))->settings;
-    if (!match || match->special)
+    if (!match || match->special == TOPIC_RESERVED)
         return RC_TOPIC_NAME_INVALID;
     if (set->topic_levels_max && match->levels > set->topic_levels_max)
         return RC_TOPIC_NAME_INVALID;
@@ -92,9 +92,13 @@ static void publish(struct shard *sh, struct sending *s, struct publication *p)
         return;
     COUNT(sh, MESSAGES_RECEIVED);
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p->m.qos]++;
-    if (p->m.retain)
-        retained_publish(sh, p);
-    deliver_match(sh, p, match);
+    if (match->special == TOPIC_DELAYED) {
+        delayed_publish(sh, p);
+    } else {
+        if (p->m.retain)
+            retained_publish(sh, p);
+        deliver_match(sh, p, match);
+    }
     s->receivers = p->receivers;
     s->code = p->failed ? (enum reason)p->failed : RC_SUCCESS;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/subject.h"
 
+#include "proto/topic/topic.h"
+
 static json_t *limit_of(uint64_t max)
 {
     return max ? json_of_u64(max) : json_of_str("infinity");
@@ -61,8 +63,11 @@ json_t *subject_topic(const struct inspect_sub *s)
     struct bytes group = inspect_sub_group(s), filter = inspect_sub_filter(s);
     if (!s->group_n)
         return json_of_bytes(filter);
-    text_printf(&t, "$share/%.*s/%.*s", (int)group.n, (const char *)group.p, (int)filter.n,
-                (const char *)filter.p);
+    if (topic_group_is_exclusive(group))
+        text_add(&t, "$exclusive");
+    else
+        text_printf(&t, "$share/%.*s", (int)group.n, (const char *)group.p);
+    text_printf(&t, "/%.*s", (int)filter.n, (const char *)filter.p);
     json_t *v = json_of_bytes(bytes_of(t.p, t.n));
     text_fini(&t);
     return v;

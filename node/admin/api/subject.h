@@ -9,7 +9,7 @@
 
 json_t *subject_client(const struct api_call *c, const struct inspect_session *s);
 json_t *subject_subscription(const struct api_call *c, const struct inspect_sub *s);
-/* "$share/g/t", or "t" */
+/* "$share/g/t", "$exclusive/t", or "t" */
 json_t *subject_topic(const struct inspect_sub *s);
 
 extern const struct api_shape subject_client_shape;
