@@ -170,6 +170,16 @@ struct cluster_io_stats rig_stats(struct rig *r)
     return s;
 }
 
+void rig_wait_half_open(struct rig *r, uint32_t n)
+{
+    for (int i = 0; i < WAIT_MS_MAX; i++) {
+        if (rig_stats(r).half_open == n)
+            return;
+        rig_pause();
+    }
+    fail_msg("%u connections are half open", (unsigned)rig_stats(r).half_open);
+}
+
 void rig_wait_fault(struct rig *r, enum cluster_fault f, uint64_t at_least)
 {
     for (int i = 0; i < WAIT_MS_MAX; i++) {

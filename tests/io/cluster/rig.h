@@ -45,6 +45,8 @@ void rig_wait(struct rig *r, bool (*fn)(struct mesh *m, void *arg), void *arg);
 void rig_wait_peers(struct rig *r, uint32_t n);
 void rig_pause(void); /* a millisecond, in loops that wait */
 struct cluster_io_stats rig_stats(struct rig *r);
+/* So many connections have not shown who they are. */
+void rig_wait_half_open(struct rig *r, uint32_t n);
 void rig_wait_fault(struct rig *r, enum cluster_fault f, uint64_t at_least);
 
 /* ---- raw clients ---------------------------------------------------------------------------------- */
