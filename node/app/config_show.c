@@ -184,15 +184,15 @@ void config_default_show(FILE *out)
         "what\n"
         "# is in force, \"covey config explain KEY\" tells all about a key. A variable such as\n"
         "# COVEY_MQTT__MAX_INFLIGHT=64 overrides mqtt.max_inflight. Relative paths start at the folder of\n"
-        "# this file. Keys marked with (*) may change while the node runs. Further listeners go beside\n"
-        "# \"default\", under a name of your choice.\n");
+        "# this file. The node reads it when it starts. Further listeners go beside \"default\", under a\n"
+        "# name of your choice.\n");
     for (size_t i = 0; i < config_keys_n; i++) {
         const struct config_key *key = &config_keys[i];
         size_t depth = sections_put(before, key->path, out);
         before = key->path;
         if (!is_said(i)) {
             indent(depth, out);
-            fprintf(out, "# %s%s\n", key->meaning, key->flags & CONFIG_F_RELOAD ? " (*)" : "");
+            fprintf(out, "# %s\n", key->meaning);
             indent(depth, out);
             fprintf(out, "# %s\n", config_value_allowed(key, arena));
         }
