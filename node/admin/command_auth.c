@@ -20,6 +20,6 @@ static void auth_status(struct call *c)
 const struct command commands_auth[] = {
     {"auth", NULL, "", "Show how many clients were let in and refused, and what was denied", 0, 0,
      COMMAND_LOOKS, auth_status},
-    {"auth", "reload", "", "Read the users and the rules again", 0, 0, COMMAND_CHANGES, auth_reload},
+    {"auth", "reload", "", "Read the password file again", 0, 0, COMMAND_CHANGES, auth_reload},
     {0},
 };
