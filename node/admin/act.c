@@ -63,3 +63,15 @@ void act_unsubscribe(struct shard *sh, void *arg)
     if (code == RC_NO_SUBSCRIPTION_EXISTED)
         a->result = ACT_NOT_FOUND;
 }
+
+void act_ban_add(struct shard *sh, void *arg)
+{
+    struct act_ban *a = arg;
+    a->is_done = ban_add(sh, &a->ban, a->why, sizeof a->why);
+}
+
+void act_ban_del(struct shard *sh, void *arg)
+{
+    struct act_ban *a = arg;
+    a->is_done = ban_del(sh, a->ban.as, a->ban.who);
+}

@@ -4,6 +4,7 @@
 
 /* What an operator does to a session, as closures for its home shard; arg is a struct act. */
 
+#include "node/core/bans.h"
 #include "node/core/shard.h"
 #include "proto/mqtt/packet.h"
 
@@ -24,5 +25,14 @@ void act_discard(struct shard *sh, void *arg);
 void act_subscribe(struct shard *sh, void *arg);
 /* ACT_NOT_FOUND: no session, or no such subscription. */
 void act_unsubscribe(struct shard *sh, void *arg);
+
+/* A ban that is set or lifted, on shard 0; arg is a struct act_ban. */
+struct act_ban {
+    struct rpc_ban ban;
+    bool is_done;
+    char why[160]; /* of one that was not set */
+};
+void act_ban_add(struct shard *sh, void *arg);
+void act_ban_del(struct shard *sh, void *arg);
 
 #endif

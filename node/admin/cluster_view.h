@@ -14,4 +14,8 @@ struct cluster_view_ops {
     void *ctx;
 };
 
+/* What the cluster thread knows; out->peers is the caller's to free, also after false: v is NULL, or the
+ * thread does not run. */
+bool cluster_view_info(const struct cluster_view_ops *v, struct mesh_info *out);
+
 #endif

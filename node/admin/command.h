@@ -32,7 +32,6 @@ struct listing {
     struct inspect_place sub_place;
     struct inspect_buf buf;
     struct retained_walk retained;
-    uint64_t count;
 };
 
 /* What a command of the cluster waits for. */

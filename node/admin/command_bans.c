@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/act.h"
 #include "node/admin/ask.h"
 #include "node/admin/command.h"
 #include "node/core/bans.h"
@@ -63,24 +64,6 @@ static void list(struct call *c)
 
 /* ---- add and del ---------------------------------------------------------------------------------- */
 
-struct ban_change {
-    struct rpc_ban ban;
-    bool is_done;
-    char why[160];
-};
-
-static void add_call(struct shard *sh, void *arg)
-{
-    struct ban_change *a = arg;
-    a->is_done = ban_add(sh, &a->ban, a->why, sizeof a->why);
-}
-
-static void del_call(struct shard *sh, void *arg)
-{
-    struct ban_change *a = arg;
-    a->is_done = ban_del(sh, a->ban.as, a->ban.who);
-}
-
 /* "90", "90s", "5m", "2h", "7d". */
 static bool duration_read(const char *text, uint64_t *out_ms)
 {
@@ -99,10 +82,10 @@ static bool duration_read(const char *text, uint64_t *out_ms)
     return text[0] >= '0' && text[0] <= '9' && v > 0 && v <= 100000000 && unit > 0;
 }
 
-static bool change_read(const struct call *c, struct ban_change *a)
+static bool change_read(const struct call *c, struct act_ban *a)
 {
     uint64_t ms;
-    *a = (struct ban_change){.ban.by = bytes_str("ctl"), .ban.who = bytes_str(c->args[1])};
+    *a = (struct act_ban){.ban.by = bytes_str("ctl"), .ban.who = bytes_str(c->args[1])};
     if (!ban_as_parse(&a->ban.as, c->args[0]))
         return false;
     for (uint32_t i = 2; i + 1 < c->args_n; i += 2) {
@@ -116,7 +99,7 @@ static bool change_read(const struct call *c, struct ban_change *a)
     return c->args_n % 2 == 0;
 }
 
-static bool change_run(struct call *c, struct ban_change *a, void (*fn)(struct shard *sh, void *arg))
+static bool change_run(struct call *c, struct act_ban *a, void (*fn)(struct shard *sh, void *arg))
 {
     if (!change_read(c, a)) {
         call_fail(c, "Usage: ban add|del clientid|username|peerhost|peerhost_net|clientid_re|username_re WHO "
@@ -133,8 +116,8 @@ static bool change_run(struct call *c, struct ban_change *a, void (*fn)(struct s
 
 static void add(struct call *c)
 {
-    struct ban_change a;
-    if (!change_run(c, &a, add_call))
+    struct act_ban a;
+    if (!change_run(c, &a, act_ban_add))
         return;
     if (!a.is_done) {
         c->status = 1;
@@ -146,8 +129,8 @@ static void add(struct call *c)
 
 static void del(struct call *c)
 {
-    struct ban_change a;
-    if (!change_run(c, &a, del_call))
+    struct act_ban a;
+    if (!change_run(c, &a, act_ban_del))
         return;
     if (a.is_done)
         text_add(&c->out, "ok\n");

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/admin/ask.h"
 #include "node/admin/command.h"
-#include "node/core/retained.h"
-#include "proto/base/mem.h"
 #include "proto/topic/topic.h"
-
-enum { DELETES_MAX = 500 };
 
 static void info(struct call *c)
 {
@@ -58,45 +53,23 @@ static void topics(struct call *c)
 
 /* ---- clean ---------------------------------------------------------------------------------------- */
 
-/* Topics to delete, each behind its length, in the listing's buffer. */
 static bool victim_add(void *arg, struct bytes topic, struct bytes record)
 {
     struct call *c = arg;
     (void)record;
-    struct inspect_buf *b = &c->listing.buf;
-    uint32_t n = topic.n;
-    if (b->cap - b->n < sizeof n + n) {
-        b->cap = (b->cap + sizeof n + n) * 2;
-        b->p = mem_realloc(b->p, b->cap);
-    }
-    memcpy(b->p + b->n, &n, sizeof n);
-    memcpy(b->p + b->n + sizeof n, topic.p, n);
-    b->n += sizeof n + n;
-    return ++c->listing.count % DELETES_MAX != 0;
-}
-
-static void delete_call(struct shard *sh, void *arg)
-{
-    const struct inspect_buf *b = arg;
-    for (size_t at = 0; at < b->n;) {
-        uint32_t n;
-        memcpy(&n, b->p + at, sizeof n);
-        retained_delete(sh, bytes_of(b->p + at + sizeof n, n));
-        at += sizeof n + n;
-    }
+    return retained_walk_doom(&c->listing.retained, topic);
 }
 
 static bool clean_produce(struct call *c)
 {
-    struct listing *l = &c->listing;
-    l->buf.n = 0;
+    struct retained_walk *w = &c->listing.retained;
     bool more = walk(c, victim_add);
-    if (l->buf.n && shard_ask_stored(c->env->conf.io, 0, delete_call, &l->buf) != RC_SUCCESS) {
+    if (retained_walk_delete(w, c->env->conf.io) != RC_SUCCESS) {
         call_fail(c, "The store cannot be written.");
         return false;
     }
     if (!more)
-        text_printf(&c->out, "Cleaned %llu retained messages\n", (unsigned long long)l->count);
+        text_printf(&c->out, "Cleaned %llu retained messages\n", (unsigned long long)w->doomed_n);
     return more;
 }
 

@@ -22,11 +22,6 @@ static void reason_put(struct http_answer *out, const char *reason)
     text_add(&out->body, reason);
 }
 
-static void info_call(struct mesh *m, void *arg)
-{
-    mesh_info(m, arg);
-}
-
 /* The first one whose subscriptions are not all here; NULL: none. */
 static const struct mesh_peer_info *peer_behind(const struct mesh_info *info)
 {
@@ -55,8 +50,8 @@ static void mesh_judge(const struct mesh_info *info, struct http_answer *out)
 
 static void cluster_judge(const struct cluster_view_ops *view, struct http_answer *out)
 {
-    struct mesh_info info = {0};
-    if (view->ask(view->ctx, info_call, &info) != OK)
+    struct mesh_info info;
+    if (!cluster_view_info(view, &info))
         reason_put(out, "the node is stopping");
     else
         mesh_judge(&info, out);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/retained_walk.h"
 
+#include "node/admin/ask.h"
+#include "node/core/retained.h"
 #include "proto/mqtt/msg.h"
 #include "proto/topic/topic.h"
 
-enum { STEPS_MAX = 2000 };
+enum { STEPS_MAX = 2000, DELETES_MAX = 500 };
 
 enum err retained_walk_begin(struct retained_walk *w, struct store *store)
 {
@@ -16,6 +18,7 @@ void retained_walk_end(struct retained_walk *w)
 {
     store_reader_free(w->reader);
     w->reader = NULL;
+    text_fini(&w->doomed);
 }
 
 bool retained_walk_piece(struct retained_walk *w, struct bytes filter,
@@ -44,4 +47,30 @@ bool retained_walk_piece(struct retained_walk *w, struct bytes filter,
     }
     store_read_end(w->reader);
     return more;
+}
+
+bool retained_walk_doom(struct retained_walk *w, struct bytes topic)
+{
+    uint32_t n = topic.n;
+    text_append(&w->doomed, bytes_of(&n, sizeof n));
+    text_append(&w->doomed, topic);
+    return ++w->doomed_n % DELETES_MAX != 0;
+}
+
+static void delete_call(struct shard *sh, void *arg)
+{
+    const struct text *t = arg;
+    for (size_t at = 0; at < t->n;) {
+        uint32_t n;
+        memcpy(&n, t->p + at, sizeof n);
+        retained_delete(sh, bytes_of(t->p + at + sizeof n, n));
+        at += sizeof n + n;
+    }
+}
+
+enum reason retained_walk_delete(struct retained_walk *w, struct io *io)
+{
+    enum reason code = w->doomed.n ? shard_ask_stored(io, 0, delete_call, &w->doomed) : RC_SUCCESS;
+    w->doomed.n = 0;
+    return code;
 }

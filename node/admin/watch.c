@@ -55,11 +55,6 @@ static void acl_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned)fault.line, fault.what);
 }
 
-static void info_call(struct mesh *m, void *arg)
-{
-    mesh_info(m, arg);
-}
-
 static void peer_look(struct admin_env *env, uint64_t wall_ms, const struct mesh_peer_info *p)
 {
     char name[ALARM_NAME_MAX];
@@ -75,9 +70,8 @@ static void peer_look(struct admin_env *env, uint64_t wall_ms, const struct mesh
 
 static void cluster_look(struct admin_env *env, uint64_t wall_ms)
 {
-    const struct cluster_view_ops *view = env->conf.cluster;
-    struct mesh_info info = {0};
-    if (view && view->ask(view->ctx, info_call, &info) == OK)
+    struct mesh_info info;
+    if (cluster_view_info(env->conf.cluster, &info))
         for (uint32_t i = 0; i < info.peers_n; i++)
             peer_look(env, wall_ms, &info.peers[i]);
     free(info.peers);

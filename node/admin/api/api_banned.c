@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/act.h"
 #include "node/admin/api/routes.h"
 #include "node/admin/api/walk.h"
 #include "node/admin/api/when.h"
@@ -81,26 +82,8 @@ static void list(struct api_call *c)
 
 /* ---- changes -------------------------------------------------------------------------------------- */
 
-struct ban_change {
-    struct rpc_ban ban;
-    bool is_done;
-    char why[160];
-};
-
-static void add_call(struct shard *sh, void *arg)
-{
-    struct ban_change *a = arg;
-    a->is_done = ban_add(sh, &a->ban, a->why, sizeof a->why);
-}
-
-static void del_call(struct shard *sh, void *arg)
-{
-    struct ban_change *a = arg;
-    a->is_done = ban_del(sh, a->ban.as, a->ban.who);
-}
-
 /* A decision holds also when it could not be stored yet: that is tried again. */
-static void change_run(struct api_call *c, struct ban_change *a, void (*fn)(struct shard *sh, void *arg))
+static void change_run(struct api_call *c, struct act_ban *a, void (*fn)(struct shard *sh, void *arg))
 {
     enum reason stored = shard_ask_stored(c->env->conf.io, 0, fn, a);
     if (a->is_done && stored >= RC_UNSPECIFIED_ERROR)
@@ -123,14 +106,14 @@ static bool until_read(struct api_call *c, uint64_t *ms)
 
 static void add(struct api_call *c)
 {
-    struct ban_change a = {.ban = {.who = json_bytes(c->body, "who"),
-                                   .by = json_bytes(c->body, "by"),
-                                   .reason = json_bytes(c->body, "reason")}};
+    struct act_ban a = {.ban = {.who = json_bytes(c->body, "who"),
+                                .by = json_bytes(c->body, "by"),
+                                .reason = json_bytes(c->body, "reason")}};
     if (!a.ban.by.n)
         a.ban.by = bytes_str(c->who.name);
     if (!ban_as_parse(&a.ban.as, json_str(c->body, "as")) || !until_read(c, &a.ban.until_ms))
         return; /* as was checked by the shape */
-    change_run(c, &a, add_call);
+    change_run(c, &a, act_ban_add);
     if (!a.is_done) {
         api_fail(c, 400, "BAD_REQUEST", "who: %s", a.why);
         return;
@@ -141,9 +124,9 @@ static void add(struct api_call *c)
 
 static void remove_one(struct api_call *c)
 {
-    struct ban_change a = {.ban.who = api_param_bytes(c, 1)};
+    struct act_ban a = {.ban.who = api_param_bytes(c, 1)};
     if (ban_as_parse(&a.ban.as, api_param(c, 0)))
-        change_run(c, &a, del_call);
+        change_run(c, &a, act_ban_del);
     if (a.is_done)
         api_reply(c, 204, NULL);
     else

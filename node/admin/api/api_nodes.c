@@ -10,18 +10,12 @@
 
 /* Nodes, and the cluster as this one sees it. */
 
-static void info_call(struct mesh *m, void *arg)
-{
-    mesh_info(m, arg);
-}
-
 /* What `covey ctl cluster status --json` tells. */
 static json_t *report(const struct api_call *c)
 {
-    const struct cluster_view_ops *view = c->env->conf.cluster;
-    struct mesh_info info = {0};
+    struct mesh_info info;
     struct text text = {0};
-    bool is_clustered = view && view->ask(view->ctx, info_call, &info) == OK;
+    bool is_clustered = cluster_view_info(c->env->conf.cluster, &info);
     cluster_json_put(&text, &(struct cluster_report){.node = api_node_name(c),
                                                      .cluster = c->env->conf.cluster_name,
                                                      .info = is_clustered ? &info : NULL,

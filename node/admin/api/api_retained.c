@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/routes.h"
 #include "node/admin/api/walk.h"
-#include "node/admin/ask.h"
 #include "node/admin/retained_walk.h"
 #include "node/core/retained.h"
 #include "proto/base/mem.h"
@@ -13,8 +12,6 @@
 
 /* Retained messages. Every node has all of them, so the one that is asked answers. */
 
-enum { DELETES_MAX = 500 };
-
 struct retained_listing {
     struct retained_walk walk;
     const char *filter; /* of the query; NULL: all */
@@ -23,8 +20,6 @@ struct retained_listing {
     uint64_t wall_ms;
     struct api_call *call;
     json_t *rows;
-    struct text topics; /* to be deleted, each behind its length */
-    uint32_t topics_n;
 };
 
 static void listing_free(void *state)
@@ -32,7 +27,6 @@ static void listing_free(void *state)
     struct retained_listing *l = state;
     retained_walk_end(&l->walk);
     json_decref(l->rows);
-    text_fini(&l->topics);
     free(l);
 }
 
@@ -173,27 +167,9 @@ static void show(struct api_call *c)
 
 /* ---- deleting ------------------------------------------------------------------------------------- */
 
-static void delete_call(struct shard *sh, void *arg)
+static bool delete_stored(struct api_call *c, struct retained_walk *w)
 {
-    const struct text *t = arg;
-    for (size_t at = 0; at < t->n;) {
-        uint32_t n;
-        memcpy(&n, t->p + at, sizeof n);
-        retained_delete(sh, bytes_of(t->p + at + sizeof n, n));
-        at += sizeof n + n;
-    }
-}
-
-static void topic_add(struct text *t, struct bytes topic)
-{
-    uint32_t n = topic.n;
-    text_append(t, bytes_of(&n, sizeof n));
-    text_append(t, topic);
-}
-
-static bool delete_stored(struct api_call *c, struct text *topics)
-{
-    enum reason code = topics->n ? shard_ask_stored(c->env->conf.io, 0, delete_call, topics) : RC_SUCCESS;
+    enum reason code = retained_walk_delete(w, c->env->conf.io);
     if (code != RC_SUCCESS)
         api_fail(c, 503, "SERVICE_UNAVAILABLE", "The store cannot be written.");
     return code == RC_SUCCESS;
@@ -201,13 +177,13 @@ static bool delete_stored(struct api_call *c, struct text *topics)
 
 static void remove_one(struct api_call *c)
 {
-    struct text topics = {0};
+    struct retained_walk w = {0};
     json_t *o = one(c);
     if (o) {
-        topic_add(&topics, api_param_bytes(c, 0));
-        if (delete_stored(c, &topics))
+        retained_walk_doom(&w, api_param_bytes(c, 0));
+        if (delete_stored(c, &w))
             api_reply(c, 204, NULL);
-        text_fini(&topics);
+        retained_walk_end(&w);
     } else {
         not_found(c);
     }
@@ -218,16 +194,14 @@ static bool victim_add(void *arg, struct bytes topic, struct bytes record)
 {
     struct retained_listing *l = arg;
     (void)record;
-    topic_add(&l->topics, topic);
-    return ++l->topics_n % DELETES_MAX != 0;
+    return retained_walk_doom(&l->walk, topic);
 }
 
 static bool clean_step(struct api_call *c)
 {
     struct retained_listing *l = c->state;
-    l->topics.n = 0;
     bool more = retained_walk_piece(&l->walk, filter_of(l), victim_add, l);
-    if (!delete_stored(c, &l->topics))
+    if (!delete_stored(c, &l->walk))
         return false;
     if (!more)
         api_reply(c, 204, NULL);

@@ -35,24 +35,12 @@ struct part {
 
 /* ---- nodes ---------------------------------------------------------------------------------------- */
 
-static void info_call(struct mesh *m, void *arg)
-{
-    mesh_info(m, arg);
-}
-
-static bool info_ask(const struct api_call *c, struct mesh_info *info)
-{
-    const struct cluster_view_ops *view = c->env->conf.cluster;
-    *info = (struct mesh_info){0};
-    return view && view->ask(view->ctx, info_call, info) == OK;
-}
-
 json_t *fan_nodes(const struct api_call *c)
 {
     json_t *names = json_array();
     struct mesh_info info = {0};
     json_push(names, json_of_str(api_node_name(c)));
-    if (info_ask(c, &info))
+    if (cluster_view_info(c->env->conf.cluster, &info))
         for (uint32_t i = 0; i < info.peers_n; i++)
             if (info.peers[i].member.state != MEMBER_LEFT)
                 json_push(names, json_of_str(info.peers[i].member.name));
@@ -64,7 +52,7 @@ const char *fan_node_state(const struct api_call *c, const char *node)
 {
     const char *state = strcmp(node, api_node_name(c)) == 0 ? "running" : NULL;
     struct mesh_info info = {0};
-    if (!state && info_ask(c, &info))
+    if (!state && cluster_view_info(c->env->conf.cluster, &info))
         for (uint32_t i = 0; i < info.peers_n; i++)
             if (strcmp(info.peers[i].member.name, node) == 0)
                 state = info.peers[i].member.state <= MEMBER_SUSPECT ? "running" : "stopped";
