@@ -42,6 +42,7 @@ static const struct opts_row opts_table[] = {
     NUMBER("mqtt", version, 4, 4, 5, "protocol level: 4 is MQTT 3.1.1, 5 is 5.0 (also -V)"),
     STRING("username", username, "of each connection; a % in it stands for the connection's number"),
     STRING("password", password, "with --username"),
+    STRING("prefix", prefix, "idle: of the client ids (idle)"),
     NUMBER("qos", qos, -1, 0, 2, "QoS of publishes (0; retained, queue: 1)"),
     NUMBER("sub-qos", sub_qos, -1, 0, 2, "QoS of subscriptions (like --qos; retained: 0)"),
     NUMBER("pubs", pubs, 0, 0, 100000, "publishing connections"),

@@ -10,6 +10,7 @@ struct opts {
     const char *host;
     const char *label;    /* copied into the report */
     const char *username; /* with a % for the number of the connection; NULL: none */
+    const char *prefix;   /* of the client ids of idle connections; NULL: "idle" */
     const char *password; /* "" */
     int64_t port;
     int64_t sub_port; /* 0: as port */

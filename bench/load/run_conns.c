@@ -6,6 +6,7 @@
 #include "bench/load/clock.h"
 #include "bench/load/die.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define REST_NS 500000000u
@@ -28,11 +29,14 @@ void run_idle(struct bench *b)
     struct client **all = die_calloc(count + 1, sizeof(struct client *));
     for (uint32_t i = 0; i <= count; i++)
         all[i] = &clients[i];
-    clients_open(b, all, 1, &idle_ops, "first", 1); /* whatever the first connection sets up is not counted */
+    const char *role = b->opts.prefix ? b->opts.prefix : "idle";
+    char first[80];
+    snprintf(first, sizeof(first), "%s-first", role);
+    clients_open(b, all, 1, &idle_ops, first, 1); /* whatever the first connection sets up is not counted */
     bench_until(b, never, b, REST_NS);
     broker_memory_get(pid, &before);
     broker_usage_get(pid, &from);
-    clients_open(b, all + 1, count, &idle_ops, "idle", !b->opts.persistent);
+    clients_open(b, all + 1, count, &idle_ops, role, !b->opts.persistent);
     broker_usage_get(pid, &to);
     bench_until(b, never, b, REST_NS);
     broker_memory_get(pid, &after);
