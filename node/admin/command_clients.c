@@ -77,7 +77,8 @@ struct list_call {
 static void list_call(struct shard *sh, void *arg)
 {
     struct list_call *x = arg;
-    x->result = inspect_sessions(sh, &x->l->place, &x->l->buf);
+    struct inspect_want all = {0};
+    x->result = inspect_sessions(sh, &x->l->place, &all, &x->l->buf);
 }
 
 static bool produce(struct call *c, void (*put)(struct text *out, const struct inspect_session *s))

@@ -63,9 +63,14 @@ static void put_conn(struct inspect_session *r, const struct conn *c)
     r->send_bytes = c->send_bytes;
 }
 
+static const char *username_of(const struct session *s)
+{
+    return s->conn && s->conn->username ? s->conn->username : s->username;
+}
+
 static void put_session(struct inspect_buf *out, const struct session *s)
 {
-    const char *username = s->conn && s->conn->username ? s->conn->username : s->username;
+    const char *username = username_of(s);
     size_t username_n = username ? strlen(username) : 0;
     struct inspect_session *r = record_new(out, sizeof *r, s->id_n + username_n);
     r->number = s->number;
@@ -107,29 +112,91 @@ static uint32_t home_after(uint32_t home, uint32_t mask)
     return bits_reverse(bits_reverse(home | ~mask) + 1);
 }
 
+static bool has_part(struct bytes text, struct bytes part)
+{
+    return !part.n || (text.n && memmem(text.p, text.n, part.p, part.n));
+}
+
+static bool is_wanted(const struct session *s, const struct inspect_want *want)
+{
+    if ((want->is_connected && !s->conn) || (want->is_offline && s->conn) ||
+        !has_part(session_id(s), want->like_id))
+        return false;
+    const char *username = want->like_username.n ? username_of(s) : NULL;
+    return !want->like_username.n || (username && has_part(bytes_str(username), want->like_username));
+}
+
+/* A piece of a listing under way. */
+struct sessions_walk {
+    const struct ptrslots *slots;
+    struct inspect_want *want;
+    struct inspect_buf *out;
+    uint32_t items, passed, steps;
+};
+
+static bool walk_is_full(const struct sessions_walk *w)
+{
+    return w->steps >= INSPECT_STEPS_MAX || w->passed >= INSPECT_PASSED_MAX || is_full(w->out, w->items);
+}
+
+static void walk_session(struct sessions_walk *w, const struct session *s)
+{
+    w->passed++;
+    if (!is_wanted(s, w->want))
+        return;
+    if (w->want->skip) {
+        w->want->skip--;
+        return;
+    }
+    put_session(w->out, s);
+    w->items++;
+}
+
 /* All sessions whose home is this slot stand from it on, before the next free one. */
-static uint32_t put_home(const struct ptrslots *slots, uint32_t home, struct inspect_buf *out,
-                         uint32_t *steps)
+static void walk_home(struct sessions_walk *w, uint32_t home)
+{
+    const struct ptrslots *slots = w->slots;
+    w->steps++;
+    for (uint32_t at = home; slots->v[at]; at = (at + 1) & slots->mask) {
+        w->steps++;
+        if (slots->v[at] != PTRTAB_GONE && (ptrslots_hash(slots, slots->v[at]) & slots->mask) == home)
+            walk_session(w, slots->v[at]);
+    }
+}
+
+enum { HOMES_AHEAD = 32 };
+
+/* What the next homes hold is fetched together: one after the other, each would wait for memory twice.
+ * Returns how many there are before the end. */
+static uint32_t homes_fetch(const struct ptrslots *slots, uint32_t home, uint32_t homes[HOMES_AHEAD])
 {
     uint32_t n = 0;
-    for (uint32_t at = home; slots->v[at]; at = (at + 1) & slots->mask) {
-        ++*steps;
-        if (slots->v[at] == PTRTAB_GONE || (ptrslots_hash(slots, slots->v[at]) & slots->mask) != home)
+    do {
+        homes[n++] = home;
+        __builtin_prefetch(&slots->v[home]);
+        home = home_after(home, slots->mask);
+    } while (home && n < HOMES_AHEAD);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct session *s = slots->v[homes[i]];
+        if (!s || s == PTRTAB_GONE)
             continue;
-        put_session(out, slots->v[at]);
-        n++;
+        __builtin_prefetch(&s->hash);
+        __builtin_prefetch(s->id);
     }
     return n;
 }
 
-enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_buf *out)
+enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_want *want,
+                              struct inspect_buf *out)
 {
-    const struct ptrslots *slots = ptrtab_slots(&sh->sessions);
-    uint32_t items = 0, steps = 0;
+    struct sessions_walk w = {.slots = ptrtab_slots(&sh->sessions), .want = want, .out = out};
+    uint32_t homes[HOMES_AHEAD];
     do {
-        items += put_home(slots, *place & slots->mask, out, &steps);
-        *place = home_after(*place & slots->mask, slots->mask);
-    } while (*place && ++steps < INSPECT_STEPS_MAX && !is_full(out, items));
+        uint32_t n = homes_fetch(w.slots, *place & w.slots->mask, homes), i = 0;
+        while (i < n && !walk_is_full(&w))
+            walk_home(&w, homes[i++]);
+        *place = i < n ? homes[i] : home_after(homes[n - 1], w.slots->mask);
+    } while (*place && !walk_is_full(&w));
     return *place ? INSPECT_MORE : INSPECT_END;
 }
 

@@ -15,6 +15,7 @@ struct shard;
 enum {
     INSPECT_ITEMS_MAX = 500, /* a piece; a little more when several share a place */
     INSPECT_STEPS_MAX = 8000,
+    INSPECT_PASSED_MAX = 4000,      /* sessions that are only looked at: under a millisecond */
     INSPECT_BYTES_MAX = 128 * 1024, /* and what the last item adds */
 };
 
@@ -94,8 +95,16 @@ static inline struct bytes inspect_sub_group(const struct inspect_sub *s)
 
 /* A filter that somebody subscribes to: an inspect_sub without a client, for each node with subscribers. */
 
+/* Which sessions records are made of. Made by {0}: all of them. */
+struct inspect_want {
+    struct bytes like_id; /* in the client id; empty: any */
+    struct bytes like_username;
+    bool is_connected, is_offline; /* only those; neither: both */
+    uint64_t skip;                 /* so many of the wanted ones are passed over; counts down */
+};
 /* Sessions, from *place on (start with 0). The records are appended to out, which the caller empties. */
-enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_buf *out);
+enum inspect inspect_sessions(struct shard *sh, uint32_t *place, struct inspect_want *want,
+                              struct inspect_buf *out);
 /* One; INSPECT_NONE or INSPECT_END. */
 enum inspect inspect_session(struct shard *sh, struct bytes client_id, struct inspect_buf *out);
 

@@ -58,13 +58,22 @@ static bool matches(const struct api_call *c, const void *record)
             (s->is_connected && is_within(q, "gte_connected_at", "lte_connected_at", s->since_ms)));
 }
 
-static bool has_filter(const json_t *query)
+static bool is_among(const char *name, const char *const names[])
 {
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0)
+            return true;
+    return false;
+}
+
+/* Is anything asked for beside these? */
+static bool has_filter(const json_t *query, const char *const others[])
+{
+    static const char *const plain[] = {"page", "limit", "node", "fields", NULL};
     const char *name;
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)query, name,
-                        v) if (strcmp(name, "page") != 0 && strcmp(name, "limit") != 0 &&
-                               strcmp(name, "node") != 0 && strcmp(name, "fields") != 0) return true;
+                        v) if (!is_among(name, plain) && !is_among(name, others)) return true;
     return false;
 }
 
@@ -111,7 +120,10 @@ static json_t *row(const struct api_call *c, const void *record)
 static void sessions_piece(struct shard *sh, void *arg)
 {
     struct walk *w = arg;
-    w->result = inspect_sessions(sh, &w->place, &w->buf);
+    uint64_t skip = w->want.skip;
+    w->result = inspect_sessions(sh, &w->place, &w->want, &w->buf);
+    w->skipped += skip - w->want.skip;
+    w->matched += skip - w->want.skip;
 }
 
 static uint64_t sessions_count(struct api_call *c)
@@ -147,6 +159,23 @@ static const struct inspect_session *one_ask(const struct api_call *c, struct on
     return inspect_next(&x->buf, &at);
 }
 
+/* What the shard can tell is not copied to be looked at here. */
+static void walk_all(struct api_call *c)
+{
+    static const char *const none[] = {NULL};
+    static const char *const of_shard[] = {"like_clientid", "like_username", "conn_state", NULL};
+    walk_begin(c, &sessions, has_filter(c->query, none) ? WALK_SOME : WALK_ALL);
+    struct walk *w = c->state;
+    const char *id = json_str(c->query, "like_clientid"), *username = json_str(c->query, "like_username"),
+               *state = json_str(c->query, "conn_state");
+    w->want = (struct inspect_want){.like_id = bytes_str(id ? id : ""),
+                                    .like_username = bytes_str(username ? username : ""),
+                                    .is_connected = state && state_is(state, true),
+                                    .is_offline = state && state_is(state, false)};
+    if (!has_filter(c->query, of_shard) && c->window.take)
+        w->want.skip = c->window.skip;
+}
+
 /* A client id that is given in full needs no walk. */
 static void list(struct api_call *c)
 {
@@ -155,7 +184,7 @@ static void list(struct api_call *c)
     if (!times_are_good(c))
         return;
     if (!id) {
-        walk_begin(c, &sessions, has_filter(c->query) ? WALK_SOME : WALK_ALL);
+        walk_all(c);
         return;
     }
     json_t *rows = json_array();

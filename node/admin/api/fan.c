@@ -13,11 +13,13 @@
 struct fan {
     struct api_call *head;
     json_t *nodes; /* to be asked */
-    size_t at;     /* API_PAGE: the one whose turn it is */
     json_t *parts;
     json_t *missing;
     uint32_t waiting;
-    /* API_PAGE */
+    /* API_PAGE. Which rows of a node are wanted depends on those of the nodes before it, so they are asked
+     * one after the other; but all at once for the first page, of which nothing is skipped. */
+    size_t at;       /* the node whose turn it is */
+    json_t *at_once; /* answers in the order of nodes; NULL: one after the other */
     json_t *rows;
     struct api_window
         window; /* what is left of it; one row more than the page, to see whether there is one */
@@ -30,7 +32,7 @@ struct fan {
 /* One node's part under way. */
 struct part {
     struct fan *fan;
-    char *node;
+    size_t at; /* in nodes */
 };
 
 /* ---- nodes ---------------------------------------------------------------------------------------- */
@@ -68,6 +70,7 @@ static void fan_end(struct fan *f)
     json_decref(f->nodes);
     json_decref(f->parts);
     json_decref(f->missing);
+    json_decref(f->at_once);
     json_decref(f->rows);
     free(f);
 }
@@ -131,6 +134,7 @@ static void parts_merge(struct fan *f)
 /* ---- pages ---------------------------------------------------------------------------------------- */
 
 static void page_next(struct fan *f);
+static void all_end(struct fan *f);
 
 static void page_answer(struct fan *f)
 {
@@ -157,7 +161,9 @@ static void page_take(struct fan *f, const json_t *answer)
 {
     json_t *rows = json_object_get(answer, "rows"), *count = json_object_get(answer, "count");
     uint64_t skipped = (uint64_t)json_int(answer, "skipped", 0);
-    json_array_extend(f->rows, rows);
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) if (i < f->window.take) json_push(f->rows, json_incref(row));
     f->window.skip -= skipped < f->window.skip ? skipped : f->window.skip;
     f->window.take -=
         json_array_size(rows) < f->window.take ? (uint32_t)json_array_size(rows) : f->window.take;
@@ -169,39 +175,48 @@ static void page_take(struct fan *f, const json_t *answer)
 
 /* ---- parts ---------------------------------------------------------------------------------------- */
 
-static struct part *part_new(struct fan *f, const char *node)
+static const char *part_node(const struct part *p)
+{
+    return json_string_value(json_array_get(p->fan->nodes, p->at));
+}
+
+static struct part *part_new(struct fan *f, size_t at)
 {
     struct part *p = mem_alloc(sizeof *p);
-    *p = (struct part){f, mem_dup(node, strlen(node))};
+    *p = (struct part){f, at};
     f->waiting++;
     return p;
+}
+
+static void part_take(const struct part *p, int status, json_t *answer)
+{
+    struct fan *f = p->fan;
+    if (!status) {
+        json_push(f->missing, json_of_str(part_node(p)));
+    } else if (f->at_once && status == 200) {
+        json_array_set(f->at_once, p->at, answer);
+    } else if (f->head->route->answer == API_PAGE && status == 200) {
+        page_take(f, answer);
+    } else {
+        json_t *o = json_object();
+        json_put(o, "node", json_of_str(part_node(p)));
+        json_put(o, "status", json_integer(status));
+        json_put(o, "answer", answer ? json_incref(answer) : json_null());
+        json_push(f->parts, o);
+    }
 }
 
 /* status 0: it did not answer. */
 static void part_end(struct part *p, int status, json_t *answer)
 {
     struct fan *f = p->fan;
-    bool is_page = f->head->route->answer == API_PAGE;
-    if (!status) {
-        json_push(f->missing, json_of_str(p->node));
-    } else if (is_page && status == 200) {
-        page_take(f, answer);
-    } else {
-        json_t *o = json_object();
-        json_put(o, "node", json_of_str(p->node));
-        json_put(o, "status", json_integer(status));
-        json_put(o, "answer", answer ? json_incref(answer) : json_null());
-        json_push(f->parts, o);
-    }
-    free(p->node);
+    part_take(p, status, answer);
     free(p);
     f->waiting--;
-    if (is_page) {
+    if (f->head->route->answer == API_PAGE && !f->at_once)
         page_next(f);
-    } else if (!f->waiting) {
-        parts_merge(f);
-        fan_end(f);
-    }
+    else if (!f->waiting)
+        all_end(f);
 }
 
 static void on_here(struct api_call *c, void *arg)
@@ -222,10 +237,11 @@ static void on_peer(void *arg, enum err e, struct bytes answer)
     json_decref(value);
 }
 
-static void part_run(struct fan *f, const char *node)
+static void part_run(struct fan *f, size_t at)
 {
     struct api *a = f->head->api;
-    struct part *p = part_new(f, node);
+    struct part *p = part_new(f, at);
+    const char *node = part_node(p);
     if (strcmp(node, api_node_name(f->head)) == 0) {
         struct api_call *c = api_call_copy(f->head);
         c->window = f->window;
@@ -242,19 +258,45 @@ static void part_run(struct fan *f, const char *node)
 
 /* ---- starting ------------------------------------------------------------------------------------- */
 
+static void page_end(struct fan *f)
+{
+    if (json_array_size(f->parts) > 0)
+        parts_choose(f->head, f->parts);
+    else
+        page_answer(f);
+    fan_end(f);
+}
+
 static void page_next(struct fan *f)
 {
     bool is_failed = json_array_size(f->parts) > 0;
     bool is_full = !f->window.take && !f->is_counted;
-    if (is_failed) {
-        parts_choose(f->head, f->parts);
-    } else if (f->at < json_array_size(f->nodes) && !is_full) {
-        part_run(f, json_string_value(json_array_get(f->nodes, f->at++)));
+    if (f->at < json_array_size(f->nodes) && !is_full && !is_failed)
+        part_run(f, f->at++);
+    else
+        page_end(f);
+}
+
+static void all_end(struct fan *f)
+{
+    size_t i;
+    json_t *answer;
+    if (!f->at_once) {
+        parts_merge(f);
+        fan_end(f);
         return;
-    } else {
-        page_answer(f);
     }
-    fan_end(f);
+    json_array_foreach(f->at_once, i, answer) if (!json_is_null(answer)) page_take(f, answer);
+    page_end(f);
+}
+
+static void all_begin(struct fan *f)
+{
+    f->waiting++; /* so that it does not end before all are asked */
+    for (size_t i = 0; i < json_array_size(f->nodes); i++)
+        part_run(f, i);
+    if (--f->waiting == 0)
+        all_end(f);
 }
 
 static void page_begin(struct fan *f)
@@ -264,19 +306,14 @@ static void page_begin(struct fan *f)
     f->rows = json_array();
     f->is_counted = true;
     f->window = (struct api_window){.skip = (page - 1) * limit, .take = (uint32_t)limit + 1};
-    page_next(f);
-}
-
-static void all_begin(struct fan *f)
-{
-    size_t i;
-    json_t *name;
-    f->waiting++; /* so that it does not end before all are asked */
-    json_array_foreach(f->nodes, i, name) part_run(f, json_string_value(name));
-    if (--f->waiting == 0) {
-        parts_merge(f);
-        fan_end(f);
+    if (page > 1) {
+        page_next(f);
+        return;
     }
+    f->at_once = json_array();
+    for (size_t i = 0; i < json_array_size(f->nodes); i++)
+        json_push(f->at_once, json_null());
+    all_begin(f);
 }
 
 /* The one node that is asked, or NULL: all of them. */

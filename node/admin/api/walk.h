@@ -30,7 +30,8 @@ struct walk {
     uint32_t shard;
     uint32_t place;
     struct inspect_place sub_place;
-    bool is_counted; /* by kind->count() */
+    struct inspect_want want; /* of sessions: what the shard itself can tell */
+    bool is_counted;          /* by kind->count() */
     uint64_t count;
     uint64_t matched; /* rows and those that were skipped */
     uint64_t skipped;

@@ -33,11 +33,12 @@ static void note(const struct inspect_buf *b, uint8_t seen[MANY])
 static unsigned list_rest(struct one_node *n, uint32_t *place, uint8_t seen[MANY])
 {
     struct inspect_buf b = {0};
+    struct inspect_want all = {0};
     unsigned pieces = 0;
     enum inspect result;
     do {
         b.n = 0;
-        result = inspect_sessions(node_shard(n->node, 0), place, &b);
+        result = inspect_sessions(node_shard(n->node, 0), place, &all, &b);
         note(&b, seen);
         pieces++;
     } while (result == INSPECT_MORE);
@@ -49,7 +50,8 @@ static unsigned list_rest(struct one_node *n, uint32_t *place, uint8_t seen[MANY
 static void list_piece(struct one_node *n, uint32_t *place, uint8_t seen[MANY])
 {
     struct inspect_buf b = {0};
-    assert_int_equal(inspect_sessions(node_shard(n->node, 0), place, &b), INSPECT_MORE);
+    struct inspect_want all = {0};
+    assert_int_equal(inspect_sessions(node_shard(n->node, 0), place, &all, &b), INSPECT_MORE);
     note(&b, seen);
     inspect_buf_fini(&b);
 }
@@ -103,6 +105,46 @@ static void a_table_that_shrinks_meanwhile_hides_none(void **state)
     list_rest(&n, &place, seen);
     for (unsigned i = 0; i < 300; i++)
         assert_in_range(seen[i], 1, 16);
+    one_node_fini(&n);
+}
+
+/* How many records there are, of those that are wanted; some may be passed over. */
+static unsigned wanted(struct one_node *n, struct inspect_want want)
+{
+    struct inspect_buf b = {0};
+    uint32_t place = 0;
+    unsigned count = 0;
+    enum inspect result;
+    do {
+        size_t at = b.n = 0;
+        result = inspect_sessions(node_shard(n->node, 0), &place, &want, &b);
+        while (inspect_next(&b, &at))
+            count++;
+    } while (result == INSPECT_MORE);
+    inspect_buf_fini(&b);
+    assert_int_equal(want.skip, 0);
+    return count;
+}
+
+static void only_the_wanted_sessions_are_copied(void **state)
+{
+    struct one_node n;
+    struct conn c;
+    (void)state;
+    one_node_init(&n, 1);
+    make_sessions(&n, 0, 1200);
+    CONN_MAKE(&c, &n, 0, "\x10\x15\0\x04MQTT\x05\x82\0\x3c\0\0\x03\x61,b\0\x03\x62ob");
+    assert_int_equal(wanted(&n, (struct inspect_want){0}), 1201);
+    assert_int_equal(wanted(&n, (struct inspect_want){.skip = 1000}), 201);
+    assert_int_equal(wanted(&n, (struct inspect_want){.like_id = bytes_str("119")}),
+                     12); /* 119, 1119, 1190 to 1199 */
+    assert_int_equal(wanted(&n, (struct inspect_want){.like_id = bytes_str("119"), .skip = 4}), 8);
+    assert_int_equal(wanted(&n, (struct inspect_want){.like_id = bytes_str("zz")}), 0);
+    assert_int_equal(wanted(&n, (struct inspect_want){.like_username = bytes_str("ob")}), 1);
+    assert_int_equal(wanted(&n, (struct inspect_want){.like_username = bytes_str("x")}), 0);
+    assert_int_equal(wanted(&n, (struct inspect_want){.is_connected = true}), 1);
+    assert_int_equal(wanted(&n, (struct inspect_want){.is_offline = true}), 1200);
+    conn_drop(&c);
     one_node_fini(&n);
 }
 
@@ -268,6 +310,7 @@ int main(void)
         cmocka_unit_test(every_session_is_listed_once_in_pieces),
         cmocka_unit_test(a_table_that_grows_meanwhile_hides_none),
         cmocka_unit_test(a_table_that_shrinks_meanwhile_hides_none),
+        cmocka_unit_test(only_the_wanted_sessions_are_copied),
         cmocka_unit_test(a_connection_is_shown_with_its_session),
         cmocka_unit_test(every_subscription_is_listed_once),
         cmocka_unit_test(a_session_with_many_is_listed_in_pieces),
