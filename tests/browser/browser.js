@@ -29,11 +29,27 @@ export function watch(page, allowed = []) {
   return problems;
 }
 
+// How many scripts and styles are on their way.
+function count(page) {
+  const loading = new Set();
+  page.on("request", (r) => ["script", "stylesheet"].includes(r.resourceType()) && loading.add(r));
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (r) => loading.delete(r));
+  return loading;
+}
+
+// A page that is left while a part of it loads complains about that part.
+export async function reload(page) {
+  let still = 0;
+  await until(() => (still = page.loading.size ? 0 : still + 1) > 3, "the page has all its parts");
+  await page.reload();
+}
+
 export async function open(browser, url, options = {}, allowed = []) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Asia/Shanghai", ...options });
   context.setDefaultTimeout(10000);
   const page = await context.newPage();
   page.problems = watch(page, allowed);
+  page.loading = count(page);
   await page.goto(url);
   return page;
 }

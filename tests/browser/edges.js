@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is not the usual day: a viewer, an API that refuses, fails or is away, another path, no mouse.
-import { PASSWORD, check, env, logIn, open, same, until } from "./browser.js";
+import { PASSWORD, check, env, logIn, open, reload, same, until } from "./browser.js";
 
 export function edges({ browser, url, state, serve }) {
   Object.assign(state.users.get("admin"), { password: PASSWORD, mustChange: false });
@@ -33,7 +33,7 @@ export function edges({ browser, url, state, serve }) {
       await logIn(page, "fresh", "public");
       await page.getByRole("heading", { name: "Choose a new password" }).waitFor();
       await page.goto(`${url}#/`);
-      await page.reload();
+      await reload(page);
       const dialog = page.getByRole("dialog", { name: "Choose a new password" });
       await dialog.waitFor();
       await page.keyboard.press("Escape");
@@ -150,7 +150,7 @@ export function edges({ browser, url, state, serve }) {
       const own = await serve({ under: "/broker/one/" });
       Object.assign(own.state.users.get("admin"), { password: PASSWORD, mustChange: false });
       const page = await asAdmin(own.url);
-      await page.reload();
+      await reload(page);
       await page.locator(".chart canvas").first().waitFor();
       clean(page);
       await page.context().close();
@@ -172,7 +172,7 @@ export function edges({ browser, url, state, serve }) {
       await page.keyboard.type(PASSWORD);
       await page.keyboard.press("Enter");
       await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
-      await page.reload();
+      await reload(page);
       await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
       await page.keyboard.press("Tab");
       same(await page.evaluate(() => document.activeElement.className), "skip", "first comes the way past the navigation");
