@@ -38,6 +38,7 @@ struct admin_conf {
     uint64_t token_idle_ms; /* a login that is not used for so long ends */
     /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
     enum err (*auth_reload)(void *ctx);
+    bool (*auth_is_stale)(void *ctx);
     void *auth_ctx;
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */

@@ -46,6 +46,20 @@ static void process_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned long long)p.fds_max);
 }
 
+static void secrets_look(struct admin_env *env, uint64_t wall_ms)
+{
+    const struct admin_conf *conf = &env->conf;
+    const char *listener = io_certs_stale(conf->io);
+    if (conf->auth_is_stale && conf->auth_is_stale(conf->auth_ctx))
+        alarm_on(&env->alarms, wall_ms, "password_file",
+                 "The password file cannot be used, the users read before stay in force; the log says why");
+    if (listener)
+        alarm_on(&env->alarms, wall_ms, "certificates",
+                 "New certificates of the listener %s cannot be used, those read before stay in use; the log "
+                 "says why",
+                 listener);
+}
+
 static void acl_look(struct admin_env *env, uint64_t wall_ms)
 {
     struct acl_fault fault;
@@ -88,6 +102,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     store_look(env, wall_ms);
     process_look(env, wall_ms);
     acl_look(env, wall_ms);
+    secrets_look(env, wall_ms);
     cluster_look(env, wall_ms);
     alarms_end(&env->alarms, wall_ms);
 }

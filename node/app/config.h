@@ -28,6 +28,7 @@
 enum config_listener_kind { LISTENER_TCP, LISTENER_SSL, LISTENER_WS, LISTENER_WSS };
 enum config_auto { CONFIG_NO, CONFIG_YES, CONFIG_AUTO };
 enum config_verify { VERIFY_NONE, VERIFY_PEER };
+enum config_cert_name { CERT_NAME_DISABLED, CERT_NAME_CN, CERT_NAME_DN, CERT_NAME_SAN };
 enum config_log_to { LOG_TO_AUTO, LOG_TO_STDERR, LOG_TO_FILE }; /* auto: a file for a daemon only */
 enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum config_discovery { DISCOVERY_STATIC, DISCOVERY_DNS };
@@ -211,7 +212,7 @@ struct config_http {
     uint64_t token_expired_time_ms;
 };
 
-/* certfile "" means that none is configured. */
+/* "" as a file means that none is configured. */
 struct config_ssl {
     const char *certfile;
     const char *keyfile;
@@ -220,6 +221,9 @@ struct config_ssl {
     struct config_list ciphers; /* names starting with TLS_ are TLS 1.3 suites; empty: OpenSSL's choice */
     enum config_verify verify;
     bool fail_if_no_peer_cert;
+    const char *crlfile;
+    const char *psk_file;
+    enum config_cert_name peer_cert_as_username;
     uint64_t handshake_timeout_ms;
 };
 

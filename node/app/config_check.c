@@ -41,15 +41,25 @@ static void ssl_check(struct config_build *b, size_t at)
     const struct config_item *certfile = config_build_listener_item(b, at, "ssl_options.certfile");
     const struct config_item *keyfile = config_build_listener_item(b, at, "ssl_options.keyfile");
     const struct config_item *cacertfile = config_build_listener_item(b, at, "ssl_options.cacertfile");
-    if (*certfile->text == 0)
-        config_build_note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
-    else if (*keyfile->text == 0)
+    const struct config_item *crlfile = config_build_listener_item(b, at, "ssl_options.crlfile");
+    if (*certfile->text == 0 && !*l->ssl.psk_file)
+        config_build_note(b, CONFIG_ERROR, certfile,
+                          "must be given, or psk_file, since the listener is enabled");
+    else if (*certfile->text && *keyfile->text == 0)
         config_build_note(b, CONFIG_ERROR, keyfile, "must be given with ssl_options.certfile");
     config_build_file_check(b, certfile);
     config_build_file_check(b, keyfile);
     config_build_file_check(b, cacertfile);
+    config_build_file_check(b, crlfile);
+    config_build_file_check(b, config_build_listener_item(b, at, "ssl_options.psk_file"));
     if (l->ssl.verify == VERIFY_PEER && *cacertfile->text == 0)
         config_build_note(b, CONFIG_ERROR, cacertfile, "must be given with ssl_options.verify verify_peer");
+    if (l->ssl.verify == VERIFY_NONE && *crlfile->text)
+        config_build_note(b, CONFIG_ERROR, crlfile, "needs ssl_options.verify verify_peer");
+    if (l->ssl.verify == VERIFY_NONE && l->ssl.peer_cert_as_username != CERT_NAME_DISABLED)
+        config_build_note(b, CONFIG_ERROR,
+                          config_build_listener_item(b, at, "ssl_options.peer_cert_as_username"),
+                          "needs ssl_options.verify verify_peer");
     if (l->ssl.verify == VERIFY_NONE && l->ssl.fail_if_no_peer_cert)
         config_build_note(b, CONFIG_ERROR,
                           config_build_listener_item(b, at, "ssl_options.fail_if_no_peer_cert"),
@@ -74,8 +84,9 @@ static void listener_check(struct config_build *b, size_t at)
     bool has_ws = l->kind == LISTENER_WS || l->kind == LISTENER_WSS;
     if (!l->enable) {
         if (has_ssl && is_touched(b, at) && config_build_listener_item(b, at, "enable")->is_auto)
-            config_build_note(b, CONFIG_WARNING, config_build_listener_item(b, at, "enable"),
-                              "the listener is not enabled, since ssl_options.certfile is not given");
+            config_build_note(
+                b, CONFIG_WARNING, config_build_listener_item(b, at, "enable"),
+                "the listener is not enabled, since neither ssl_options.certfile nor psk_file is given");
         return;
     }
     if (l->bind.len == 0) {

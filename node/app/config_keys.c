@@ -10,6 +10,7 @@ static const char *const strategies[] = {"round_robin",   "random",     "sticky"
                                          "hash_clientid", "hash_topic", "local",  NULL};
 static const char *const autos[] = {"false", "true", "auto", NULL};
 static const char *const verifies[] = {"verify_none", "verify_peer", NULL};
+static const char *const cert_names[] = {"disabled", "cn", "dn", "san", NULL};
 static const char *const tls_versions[] = {"tlsv1.2", "tlsv1.3", NULL};
 static const char *const syncs[] = {"always", "interval", "off", NULL};
 static const char *const levels[] = {"debug", "info", "notice", "warning", "error", NULL};
@@ -64,8 +65,8 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
-    LKEY(k "authentication", LIST, 0, authentication, "[auto]", 0, 4, NULL,                                  \
-         "methods that check clients, in their order: password_file; auto is those that are configured"),    \
+    LKEY(k "authentication", LIST, 0, authentication, "[auto]", 0, 8, NULL,                                  \
+         "methods that check clients, in their order: certificate, psk, password_file; auto is those that are configured"),    \
     LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
          "connections that may wait to be accepted"),                                                        \
     LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \
@@ -86,6 +87,12 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "verify_peer checks certificates that clients present"),                                            \
     LKEY(k "ssl_options.fail_if_no_peer_cert", BOOL, 0, ssl.fail_if_no_peer_cert, "false", 0, 0, NULL,       \
          "with verify_peer: refuse clients that present no certificate"),                                    \
+    LKEY(k "ssl_options.crlfile", PATH, 0, ssl.crlfile, "", 0, 0, NULL,                                      \
+         "PEM file with the certificates that each authority has revoked; a list that is out of date refuses all of its certificates"), \
+    LKEY(k "ssl_options.peer_cert_as_username", ENUM, 0, ssl.peer_cert_as_username, "disabled", 0, 0,        \
+         cert_names, "what of a verified client certificate is the user name: cn, dn, or san, its first URI, else DNS name, else e-mail address"), \
+    LKEY(k "ssl_options.psk_file", PATH, 0, ssl.psk_file, "", 0, 0, NULL,                                    \
+         "file with a line IDENTITY:KEY for each client that has a key instead of a certificate, the key in hexadecimal digits; the identity is the user name"), \
     LKEY(k "ssl_options.handshake_timeout", DURATION, RELOAD | SECONDS, ssl.handshake_timeout_ms, "15s",     \
          100, MS_H, NULL, "time for the TLS handshake")
 
@@ -101,7 +108,7 @@ static const char *const barriers[] = {"peers", "local", NULL};
     LKEY(k "enable", BOOL, 0, enable, "true", 0, 0, NULL, "whether to listen")
 #define ENABLE_SSL_KEY(k)                                                                                    \
     LKEY(k "enable", BOOL, AUTO, enable, "auto", 0, 0, NULL,                                                 \
-         "whether to listen; auto is true when ssl_options.certfile is set")
+         "whether to listen; auto is true when ssl_options.certfile or psk_file is set")
 
 const struct config_key config_keys[] = {
     KEY("node.name", STRING, 0, node.name, "covey@127.0.0.1", 1, 128, NULL,

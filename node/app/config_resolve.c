@@ -67,11 +67,19 @@ static void overload_resolve(struct config_build *b)
 }
 
 /* Methods by enum vet_step. */
-static const char *const steps[] = {[VET_PASSWORD_FILE] = "password_file"};
+static const char *const steps[] = {
+    [VET_CERTIFICATE] = "certificate",
+    [VET_PSK] = "psk",
+    [VET_PASSWORD_FILE] = "password_file",
+};
 
-static bool step_is_configured(const struct config *conf, enum vet_step step)
+static bool step_is_configured(const struct config *conf, const struct config_listener *l, enum vet_step step)
 {
     switch (step) {
+    case VET_CERTIFICATE:
+        return l->ssl.peer_cert_as_username != CERT_NAME_DISABLED;
+    case VET_PSK:
+        return l->ssl.psk_file && *l->ssl.psk_file;
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
     }
@@ -95,7 +103,7 @@ static void step_resolve(struct config_build *b, size_t at, const char *name)
     for (size_t i = 0; i < array_len(steps); i++) {
         bool is_this = strcmp(name, steps[i]) == 0;
         found |= is_this;
-        if (step_is_configured(b->conf, (enum vet_step)i) && (is_this || is_auto))
+        if (step_is_configured(b->conf, l, (enum vet_step)i) && (is_this || is_auto))
             step_add(&l->vet, i);
         else if (is_this)
             config_build_note(b, CONFIG_ERROR, item,
@@ -113,7 +121,7 @@ static void listener_resolve(struct config_build *b, size_t at)
     l->is_loopback = l->bind.len != 0 && config_addr_is_loopback(&l->bind);
     l->bind_text = l->bind.len ? config_addr_text(&l->bind, b->conf->arena) : "";
     if (config_build_listener_item(b, at, "enable")->is_auto)
-        l->enable = *l->ssl.certfile != 0;
+        l->enable = *l->ssl.certfile || *l->ssl.psk_file;
     if (config_build_listener_item(b, at, "max_packet_size")->is_auto)
         l->max_packet_size = b->conf->mqtt.max_packet_size;
     for (size_t i = 0; i < l->authentication.n; i++)

@@ -287,6 +287,12 @@ static size_t shown_make(struct parts *p)
     return n;
 }
 
+static bool auth_is_stale(void *ctx)
+{
+    struct parts *p = ctx;
+    return authn_is_stale(p->authn);
+}
+
 static enum err auth_reload(void *ctx)
 {
     struct parts *p = ctx;
@@ -306,6 +312,7 @@ static enum err admin_start(struct parts *p)
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
         .auth_reload = auth_reload,
+        .auth_is_stale = auth_is_stale,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,

@@ -133,6 +133,21 @@ static enum io_tls_verify verify_of(const struct config_ssl *s)
     return s->fail_if_no_peer_cert ? IO_VERIFY_REQUIRED : IO_VERIFY_OPTIONAL;
 }
 
+static enum io_cert_name cert_name_of(enum config_cert_name n)
+{
+    switch (n) {
+    case CERT_NAME_DISABLED:
+        return IO_CERT_NONE;
+    case CERT_NAME_CN:
+        return IO_CERT_CN;
+    case CERT_NAME_DN:
+        return IO_CERT_DN;
+    case CERT_NAME_SAN:
+        return IO_CERT_SAN;
+    }
+    return IO_CERT_NONE;
+}
+
 static enum io_kind kind_of(enum config_listener_kind k)
 {
     switch (k) {
@@ -165,6 +180,9 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
         .tls = {.certfile = l->ssl.certfile,
                 .keyfile = l->ssl.keyfile,
                 .cafile = l->ssl.cacertfile,
+                .crlfile = l->ssl.crlfile,
+                .pskfile = l->ssl.psk_file,
+                .user_from = cert_name_of(l->ssl.peer_cert_as_username),
                 .versions = (l->ssl.versions & CONFIG_TLSV1_2 ? IO_TLS_1_2 : 0u) |
                             (l->ssl.versions & CONFIG_TLSV1_3 ? IO_TLS_1_3 : 0u),
                 .ciphers = held->ciphers,

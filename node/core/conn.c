@@ -47,6 +47,7 @@ void conn_fini(struct conn *c)
     wheel_stop(&c->timer);
     outbuf_fini(&c->out, &c->shard->outpool);
     free(c->username);
+    free(c->identity);
 }
 
 void conn_mark_dirty(struct conn *c)

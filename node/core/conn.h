@@ -27,6 +27,7 @@ struct alias_out;
 struct replay;
 struct pace;
 struct parked;
+struct identity;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -84,13 +85,15 @@ struct conn {
     struct ackq *ackq;      /* acknowledgements that wait, in order */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
-    struct replay *replay; /* retained messages still to be sent */
-    char *username;        /* NULL: none */
+    struct replay *replay;     /* retained messages still to be sent */
+    char *username;            /* NULL: none */
+    struct identity *identity; /* NULL: the transport knows nothing of it; owned */
     uint64_t recv_packets, recv_bytes, send_packets, send_bytes;
     struct conn_peer peer;
 };
 
-/* c is the caller's memory; settings outlive it. Starts the CONNECT time-out. */
+/* c is the caller's memory; settings outlive it. Starts the CONNECT time-out. c->identity may be set
+ * afterwards, before the first byte is fed. */
 void conn_init(struct conn *c, struct shard *sh, const struct settings *settings,
                const struct conn_peer *peer);
 /* Frees what the core holds for c. State is CLOSING (or NEW: counted as lost). */

@@ -2,6 +2,7 @@
 #include "node/core/gate.h"
 
 #include "node/core/deliver.h"
+#include "node/core/identity.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -88,11 +89,20 @@ void gate_set(struct shard *sh, struct acl *acl)
 
 /* ---- who ------------------------------------------------------------------------------------------ */
 
+static struct bytes cert_name_of(const struct conn *c)
+{
+    return c && c->identity ? c->identity->cert_name : bytes_of(NULL, 0);
+}
+
 static void ident_set(struct shard *sh, struct session *s)
 {
-    if (!s->ident)
-        s->ident = mem_alloc(sizeof *s->ident);
-    *s->ident = (struct gate_ident){.number = ++sh->gate.ident_next, .is_partial = !s->conn};
+    struct bytes cert_name = cert_name_of(s->conn);
+    free(s->ident);
+    s->ident = mem_zalloc(sizeof *s->ident + cert_name.n);
+    s->ident->number = ++sh->gate.ident_next;
+    s->ident->is_partial = !s->conn;
+    s->ident->cert_name_n = (uint16_t)cert_name.n;
+    bytes_put(s->ident->cert_name, cert_name);
     if (s->conn)
         s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
 }
@@ -114,6 +124,7 @@ static struct acl_client client_of(struct shard *sh, struct session *s)
         .client_id = session_id(s),
         .username = s->username ? bytes_str(s->username) : bytes_of(NULL, 0),
         .address = s->ident->has_address ? s->ident->address : NULL,
+        .cert_name = bytes_of(s->ident->cert_name, s->ident->cert_name_n),
         .is_partial = s->ident->is_partial,
     };
 }
@@ -243,6 +254,7 @@ const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes
         return NULL;
     struct acl_client who = {.client_id = client_id,
                              .username = username,
+                             .cert_name = cert_name_of(c),
                              .address = acl_address(c->peer.address, address) ? address : NULL};
     uint32_t verdict = acl_on_topic(sh->gate.acl, &who, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
     if (acl_allows(sh->gate.acl, verdict))

@@ -28,8 +28,8 @@ struct overload_limits {
 };
 
 /* The methods that check a client, in the order in which they are asked. */
-enum vet_step { VET_PASSWORD_FILE };
-enum { VET_STEPS_MAX = 4 };
+enum vet_step { VET_CERTIFICATE, VET_PSK, VET_PASSWORD_FILE };
+enum { VET_STEPS_MAX = 8 };
 struct vet_chain {
     uint8_t n; /* 0: none */
     uint8_t step[VET_STEPS_MAX];

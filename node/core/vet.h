@@ -15,6 +15,7 @@
 
 struct conn;
 struct connect;
+struct identity;
 struct shard;
 
 enum vet_verdict { VET_ACCEPT, VET_REFUSE, VET_NEXT /* nobody knows this client */, VET_WAIT };
@@ -23,9 +24,9 @@ enum vet_verdict { VET_ACCEPT, VET_REFUSE, VET_NEXT /* nobody knows this client 
 struct vet_ask {
     const struct settings *settings;
     struct bytes client_id;
-    struct bytes username; /* p NULL: none was given */
-    struct bytes password; /* the same */
-    struct bytes cert_name;
+    struct bytes username;           /* p NULL: none was given */
+    struct bytes password;           /* the same */
+    const struct identity *identity; /* NULL: the transport knows nothing of it */
     uint32_t shard;
     uint64_t token;
 };

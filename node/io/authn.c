@@ -2,6 +2,7 @@
 #include "node/io/authn.h"
 
 #include "node/auth/pwhash.h"
+#include "node/core/identity.h"
 #include "node/core/mail.h"
 #include "node/core/shard.h"
 #include "node/io/authn_files.h"
@@ -25,6 +26,7 @@ struct job {
     uint32_t shard;
     size_t n; /* of the strings */
     struct vet_ask ask;
+    struct identity *identity;
     struct vet_answer answer;
     uint8_t data[];
 };
@@ -39,6 +41,7 @@ struct authn {
     struct list queue;         /* jobs; under lock */
     uint32_t queue_n;
     bool is_stopping; /* under lock */
+    bool is_stale;    /* under lock: the last reload failed */
     uint32_t threads_n;
     pthread_t threads[THREADS_MAX];
     void (*post)(void *ctx, uint32_t shard, struct mailbag *bag);
@@ -65,14 +68,31 @@ static void files_unref(struct authn *a, struct authn_files *f)
         authn_files_free(f);
 }
 
+static void stale_set(struct authn *a, bool is_stale)
+{
+    pthread_mutex_lock(&a->lock);
+    a->is_stale = is_stale;
+    pthread_mutex_unlock(&a->lock);
+}
+
+bool authn_is_stale(struct authn *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool is_stale = a->is_stale;
+    pthread_mutex_unlock(&a->lock);
+    return is_stale;
+}
+
 enum err authn_reload(struct authn *a)
 {
     struct authn_files *fresh, *old;
     enum err e = authn_files_read(&fresh, &a->conf);
     if (e != OK) {
         LOG(a->conf.log, LOG_ERROR, "auth not reloaded: what was read before stays in force");
+        stale_set(a, true);
         return e;
     }
+    stale_set(a, false);
     pthread_mutex_lock(&a->lock);
     old = a->files;
     a->files = fresh;
@@ -115,10 +135,25 @@ static enum vet_verdict password_file(struct authn *a, const struct authn_files 
     return VET_ACCEPT;
 }
 
+/* What the transport has proven needs no other proof; the name is its own, whatever the client calls itself.
+ */
+static enum vet_verdict transport_identity_use(const struct vet_ask *q, bool is_psk, struct vet_answer *out)
+{
+    const struct identity *i = q->identity;
+    if (!i || !i->user.p || i->is_psk != is_psk)
+        return VET_NEXT;
+    out->username = mem_dup(i->user.p, i->user.n);
+    return VET_ACCEPT;
+}
+
 static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, enum vet_step step,
                                  const struct vet_ask *q, struct vet_answer *out, enum tempo tempo)
 {
     switch (step) {
+    case VET_CERTIFICATE:
+        return transport_identity_use(q, false, out);
+    case VET_PSK:
+        return transport_identity_use(q, true, out);
     case VET_PASSWORD_FILE:
         return password_file(a, f, q, out, tempo);
     }
@@ -148,14 +183,16 @@ static struct bytes part_put(uint8_t **at, struct bytes b)
 
 static struct job *job_new(const struct vet_ask *q)
 {
-    size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->cert_name.n;
+    size_t n = (size_t)q->client_id.n + q->username.n + q->password.n;
     struct job *j = mem_alloc(sizeof *j + n);
     uint8_t *at = j->data;
     *j = (struct job){.shard = q->shard, .n = n, .ask = *q};
     j->ask.client_id = part_put(&at, q->client_id);
     j->ask.username = part_put(&at, q->username);
     j->ask.password = part_put(&at, q->password);
-    j->ask.cert_name = part_put(&at, q->cert_name);
+    const struct identity *i = q->identity;
+    j->identity = i ? identity_new(i->cert_name, i->user, i->is_psk) : NULL;
+    j->ask.identity = j->identity;
     j->answer.token = q->token;
     return j;
 }
@@ -164,6 +201,7 @@ static void job_free(void *arg)
 {
     struct job *j = arg;
     sodium_memzero(j->data, j->n);
+    free(j->identity);
     free(j);
 }
 

@@ -34,5 +34,7 @@ const struct vet_ops *authn_ops(const struct authn *a);
 
 /* Reads the files again. After an error, which is logged, what was read before stays in force. Any thread. */
 MUST_USE enum err authn_reload(struct authn *a);
+/* The last reload failed: what was read before is in force. Any thread. */
+bool authn_is_stale(struct authn *a);
 
 #endif

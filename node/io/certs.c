@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/certs.h"
 
+#include "node/io/psk.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { FILES = 3 };
+enum { FILES = 5 };
 
 /* What tells that a file is another one than before. */
 struct file_mark {
@@ -26,8 +27,7 @@ struct certs {
     pthread_mutex_t lock; /* over ctx, and over one check at a time */
     SSL_CTX *ctx;
     struct file_mark marks[FILES];
-    uint64_t reloads;
-    uint64_t failures;
+    bool is_stale; /* the files of the last look could not be used */
 };
 
 static bool is_set(const char *s)
@@ -86,6 +86,13 @@ static bool set_protocol(const struct certs *c, SSL_CTX *ctx)
         log_failure(c, "ciphers", NULL);
         return false;
     }
+    /* Keys that both know go with SHA-256, so a suite with that hash has to be the first. */
+    if (!is_set(conf->ciphersuites) && is_set(conf->pskfile) &&
+        !SSL_CTX_set_ciphersuites(
+            ctx, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384")) {
+        log_failure(c, "ciphersuites", NULL);
+        return false;
+    }
     if (is_set(conf->ciphersuites) && !SSL_CTX_set_ciphersuites(ctx, conf->ciphersuites)) {
         log_failure(c, "ciphersuites", NULL);
         return false;
@@ -97,6 +104,8 @@ static bool set_identity(const struct certs *c, SSL_CTX *ctx)
 {
     const struct io_tls_conf *conf = c->conf;
 
+    if (!is_set(conf->certfile) && is_set(conf->pskfile))
+        return true;
     if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1) {
         log_failure(c, "certificate", conf->certfile);
         return false;
@@ -106,6 +115,22 @@ static bool set_identity(const struct certs *c, SSL_CTX *ctx)
         log_failure(c, "key", conf->keyfile);
         return false;
     }
+    return true;
+}
+
+/* With lists of revoked certificates, one must be there for the authority of each client, and be in date. */
+static bool set_revoked(const struct certs *c, SSL_CTX *ctx)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+
+    if (!is_set(c->conf->crlfile))
+        return true;
+    if (X509_load_crl_file(X509_STORE_add_lookup(store, X509_LOOKUP_file()), c->conf->crlfile,
+                           X509_FILETYPE_PEM) < 1) {
+        log_failure(c, "revoked", c->conf->crlfile);
+        return false;
+    }
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
     return true;
 }
 
@@ -128,7 +153,48 @@ static bool set_verify(const struct certs *c, SSL_CTX *ctx)
         return false;
     }
     SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->cafile));
+    return set_revoked(c, ctx);
+}
+
+static void psks_drop(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+    (void)parent;
+    (void)ad;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    psks_free(ptr);
+}
+
+static int psks_index;
+static pthread_once_t psks_once = PTHREAD_ONCE_INIT;
+
+static void psks_index_make(void)
+{
+    psks_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, psks_drop);
+    CHECK(psks_index >= 0);
+}
+
+/* Keys live as long as the context that connections were made with. */
+static bool set_psks(const struct certs *c, SSL_CTX *ctx)
+{
+    struct psks *p;
+    char fault[200];
+
+    if (!is_set(c->conf->pskfile))
+        return true;
+    if (psks_read(&p, c->conf->pskfile, fault, sizeof fault) != OK) {
+        LOG(c->log, LOG_ERROR, "tls certificate_unusable listener=%s what=psk file=%s error=\"%s\"",
+            c->listener, c->conf->pskfile, fault);
+        return false;
+    }
+    SSL_CTX_set_ex_data(ctx, psks_index, p);
     return true;
+}
+
+const struct psks *certs_psks(const SSL_CTX *ctx)
+{
+    return SSL_CTX_get_ex_data(ctx, psks_index);
 }
 
 static SSL_CTX *ctx_new(const struct certs *c)
@@ -142,7 +208,7 @@ static SSL_CTX *ctx_new(const struct certs *c)
         return NULL;
     }
     set_modes(ctx);
-    if (set_protocol(c, ctx) && set_identity(c, ctx) && set_verify(c, ctx))
+    if (set_protocol(c, ctx) && set_identity(c, ctx) && set_verify(c, ctx) && set_psks(c, ctx))
         return ctx;
     SSL_CTX_free(ctx);
     return NULL;
@@ -165,6 +231,8 @@ static void marks_read(const struct certs *c, struct file_mark marks[FILES])
     mark(c->conf->certfile, &marks[0]);
     mark(c->conf->keyfile, &marks[1]);
     mark(c->conf->cafile, &marks[2]);
+    mark(c->conf->crlfile, &marks[3]);
+    mark(c->conf->pskfile, &marks[4]);
 }
 
 static bool mark_eq(const struct file_mark *a, const struct file_mark *b)
@@ -196,6 +264,7 @@ enum err certs_new(struct certs **out, const char *listener, const struct io_tls
     c->listener = listener;
     c->conf = conf;
     c->log = log;
+    pthread_once(&psks_once, psks_index_make);
     pthread_mutex_init(&c->lock, NULL);
     marks_read(c, c->marks);
     c->ctx = ctx_new(c);
@@ -234,14 +303,13 @@ void certs_check(struct certs *c)
     pthread_mutex_lock(&c->lock);
     if (marks_update(c)) {
         fresh = ctx_new(c);
+        c->is_stale = !fresh;
         if (fresh) {
             old = c->ctx;
             c->ctx = fresh;
-            c->reloads++;
             LOG(c->log, LOG_NOTICE, "tls certificate_loaded listener=%s file=%s", c->listener,
                 c->conf->certfile);
         } else {
-            c->failures++;
             LOG(c->log, LOG_ERROR, "tls certificate_kept listener=%s file=%s", c->listener,
                 c->conf->certfile);
         }
@@ -250,10 +318,15 @@ void certs_check(struct certs *c)
     SSL_CTX_free(old);
 }
 
-void certs_counts(struct certs *c, uint64_t *reloads, uint64_t *failures)
+enum io_cert_name certs_user_from(const struct certs *c)
+{
+    return c->conf->user_from;
+}
+
+bool certs_is_stale(struct certs *c)
 {
     pthread_mutex_lock(&c->lock);
-    *reloads = c->reloads;
-    *failures = c->failures;
+    bool is_stale = c->is_stale;
     pthread_mutex_unlock(&c->lock);
+    return is_stale;
 }

@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 struct certs;
+struct psks;
 
 /* Reads the files. ERR_INVALID: they cannot be used; logged. conf outlives it. */
 MUST_USE enum err certs_new(struct certs **out, const char *listener, const struct io_tls_conf *conf,
@@ -21,7 +22,11 @@ void certs_free(struct certs *c); /* NULL is fine; connections keep what they us
 SSL_CTX *certs_ref(struct certs *c);
 /* Looks at the files. Any thread. */
 void certs_check(struct certs *c);
-/* How often they were replaced, and how often that failed. */
-void certs_counts(struct certs *c, uint64_t *reloads, uint64_t *failures);
+/* The keys of a context; NULL: none. */
+const struct psks *certs_psks(const SSL_CTX *ctx);
+/* What of a client's certificate is its user name. */
+enum io_cert_name certs_user_from(const struct certs *c);
+/* The files have changed and cannot be used, so what was read before is in use. Any thread. */
+bool certs_is_stale(struct certs *c);
 
 #endif

@@ -346,3 +346,11 @@ void io_certs_check(struct io *io)
         if (io->listeners[i].certs)
             certs_check(io->listeners[i].certs);
 }
+
+const char *io_certs_stale(struct io *io)
+{
+    for (uint32_t i = 0; i < io->listeners_n; i++)
+        if (io->listeners[i].certs && certs_is_stale(io->listeners[i].certs))
+            return io->listeners[i].conf.name;
+    return NULL;
+}

@@ -25,14 +25,24 @@ const char *io_kind_name(enum io_kind k); /* "tcp", "ssl", "ws", "wss" */
 enum { IO_TLS_1_2 = 1, IO_TLS_1_3 = 2 };
 enum io_tls_verify { IO_VERIFY_NONE, IO_VERIFY_OPTIONAL /* if there is one */, IO_VERIFY_REQUIRED };
 
+enum io_cert_name {
+    IO_CERT_NONE,
+    IO_CERT_CN,
+    IO_CERT_DN,
+    IO_CERT_SAN /* first URI, else DNS name, else e-mail */
+};
+
 struct io_tls_conf {
     const char *certfile; /* PEM, the chain in order */
     const char *keyfile;
     const char *cafile;       /* to verify clients with; NULL or "": none */
+    const char *crlfile;      /* PEM, certificates that are revoked; NULL or "": none */
+    const char *pskfile;      /* IDENTITY:KEY lines, see psk.h; NULL or "": none */
     unsigned versions;        /* 0: both */
     const char *ciphers;      /* TLS 1.2, OpenSSL's syntax; NULL or "": OpenSSL's choice */
     const char *ciphersuites; /* TLS 1.3; the same */
     enum io_tls_verify verify;
+    enum io_cert_name user_from;   /* what of a verified certificate is the user name */
     uint32_t handshake_timeout_ms; /* 0: 15 s */
 };
 
@@ -124,6 +134,8 @@ MUST_USE enum err io_listener_start(struct io *io, const char *name);
 MUST_USE enum err io_listener_stop(struct io *io, const char *name);
 /* Looks at certificate files now instead of within a second or two. */
 void io_certs_check(struct io *io);
+/* A listener whose files could not be used at the last look; NULL: none. Lives as long as io. */
+const char *io_certs_stale(struct io *io);
 
 /* ---- what it did ---------------------------------------------------------------------------------- */
 

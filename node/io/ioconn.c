@@ -183,6 +183,7 @@ static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
     ic->worker = w;
     ic->state = IOCONN_CORE;
     conn_init(&ic->u.core, w->shard, ic->acceptor->listener->conf.settings, &peer);
+    ic->u.core.identity = transport_identity(ic->transport);
     ioconn_feed(ic, p, n);
     if (ic->u.core.state == CONN_CLOSING)
         return;

@@ -102,6 +102,14 @@ void transport_free(struct transport *t, struct transport_env *env)
     }
 }
 
+struct identity *transport_identity(struct transport *t)
+{
+    for (; t; t = t->below)
+        if (t->ops->identity)
+            return t->ops->identity(t);
+    return NULL;
+}
+
 bool transport_is_open(const struct transport *t)
 {
     for (; t; t = t->below)

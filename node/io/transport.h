@@ -46,6 +46,7 @@ enum transport_fault {
 };
 const char *transport_fault_name(enum transport_fault f); /* "tls_plaintext", ... */
 
+struct identity;
 struct ws_codec;
 struct transport;
 
@@ -73,6 +74,8 @@ struct transport_ops {
      * TRANSPORT_LOST. May be called again. */
     ssize_t (*shutdown)(struct transport *t, struct transport_env *env);
     void (*free)(struct transport *t, struct transport_env *env);
+    /* Who the peer has proven to be, from malloc(); NULL: nobody. NULL as the function: it never knows. */
+    struct identity *(*identity)(struct transport *t);
 };
 
 struct transport {
@@ -95,6 +98,9 @@ ssize_t transport_send(struct transport *t, int fd, struct transport_env *env, c
 ssize_t transport_shutdown(struct transport *t, struct transport_env *env);
 /* The whole stack; NULL is fine. The descriptor stays open. */
 void transport_free(struct transport *t, struct transport_env *env);
+
+/* What a filter of the stack knows of the peer once it is open; NULL: nothing. free() it. */
+struct identity *transport_identity(struct transport *t);
 
 bool transport_is_open(const struct transport *t);
 bool transport_has_input(const struct transport *t);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/transport_tls.h"
 
+#include "node/core/identity.h"
+#include "node/io/cert_name.h"
+#include "node/io/psk.h"
 #include "proto/base/check.h"
 
 #include <openssl/bio.h>
@@ -13,6 +16,7 @@ enum { TLS_HANDSHAKE_RECORD = 0x16 };
 struct tls {
     struct transport t;
     SSL *ssl;
+    struct certs *certs;
     struct transport_env *env; /* of the call that is being made */
     bool has_first;            /* the first byte has come */
     bool is_plaintext;         /* and was no TLS */
@@ -104,7 +108,11 @@ static ssize_t fault(struct tls *tls)
     tls->env->fault = tls->is_plaintext ? TRANSPORT_FAULT_TLS_PLAINTEXT
                       : tls->t.is_open  ? TRANSPORT_FAULT_TLS_DATA
                                         : TRANSPORT_FAULT_TLS_HANDSHAKE;
-    tls->env->fault_text = code && !tls->is_plaintext ? ERR_reason_error_string(code) : NULL;
+    long verdict = SSL_get_verify_result(tls->ssl);
+    tls->env->fault_text = tls->is_plaintext      ? NULL
+                           : verdict != X509_V_OK ? X509_verify_cert_error_string(verdict)
+                           : code                 ? ERR_reason_error_string(code)
+                                                  : NULL;
     return TRANSPORT_FAULT;
 }
 
@@ -234,11 +242,76 @@ static void tls_free(struct transport *t, struct transport_env *env)
     free(tls);
 }
 
+/* ---- who it is ------------------------------------------------------------------------------------- */
+
+/* TLS 1.3: a key is a session that was not made by a handshake. The identity goes along with it, and with the
+ * tickets that follow from it, so that it is known of whoever comes with one of them. */
+static int on_psk_session(SSL *ssl, const unsigned char *identity, size_t n, SSL_SESSION **out)
+{
+    static const unsigned char suite[] = {0x13, 0x01}; /* TLS_AES_128_GCM_SHA256: keys go with SHA-256 */
+    unsigned char key[PSK_KEY_MAX];
+    struct bytes who = bytes_of(identity, n);
+    bool is_known;
+    unsigned key_n = psk_find(certs_psks(SSL_get_SSL_CTX(ssl)), who, key, sizeof key, &is_known);
+    SSL_SESSION *s = key_n ? SSL_SESSION_new() : NULL;
+
+    *out = NULL;
+    if (s && SSL_SESSION_set1_master_key(s, key, key_n) &&
+        SSL_SESSION_set_cipher(s, SSL_CIPHER_find(ssl, suite)) &&
+        SSL_SESSION_set_protocol_version(s, TLS1_3_VERSION) &&
+        (!is_known || SSL_SESSION_set1_ticket_appdata(s, identity, n)))
+        *out = s;
+    else
+        SSL_SESSION_free(s);
+    OPENSSL_cleanse(key, sizeof key);
+    return 1;
+}
+
+/* TLS 1.2. */
+static unsigned on_psk(SSL *ssl, const char *identity, unsigned char *key, unsigned cap)
+{
+    bool is_known;
+    if (SSL_version(ssl) >= TLS1_3_VERSION)
+        return 0;
+    return psk_find(certs_psks(SSL_get_SSL_CTX(ssl)), bytes_str(identity), key, cap, &is_known);
+}
+
+/* Of the key that the session rests on; p NULL: it rests on none. */
+static struct bytes psk_identity(SSL *ssl)
+{
+    void *p = NULL;
+    size_t n = 0;
+
+    if (SSL_version(ssl) < TLS1_3_VERSION) {
+        const char *name = SSL_get_psk_identity(ssl);
+        return name ? bytes_str(name) : bytes_of(NULL, 0);
+    }
+    SSL_SESSION_get0_ticket_appdata(SSL_get0_session(ssl), &p, &n);
+    return bytes_of(n ? p : NULL, n);
+}
+
+static struct identity *tls_identity(struct transport *t)
+{
+    struct tls *tls = tls_of(t);
+    struct bytes psk = psk_identity(tls->ssl);
+    X509 *cert = SSL_get0_peer_certificate(tls->ssl);
+
+    if (psk.p)
+        return identity_new(bytes_of(NULL, 0), psk, true);
+    if (!cert || SSL_get_verify_result(tls->ssl) != X509_V_OK)
+        return NULL;
+    return cert_identity(cert, certs_user_from(tls->certs));
+}
+
 static SSL *ssl_new(struct certs *certs)
 {
     SSL_CTX *ctx = certs_ref(certs);
     SSL *ssl = SSL_new(ctx);
 
+    if (ssl && certs_psks(ctx)) {
+        SSL_set_psk_server_callback(ssl, on_psk);
+        SSL_set_psk_find_session_callback(ssl, on_psk_session);
+    }
     SSL_CTX_free(ctx);
     if (ssl)
         SSL_set_accept_state(ssl);
@@ -247,7 +320,7 @@ static SSL *ssl_new(struct certs *certs)
 
 struct transport *transport_tls_new(struct certs *certs, int fd, struct transport *below)
 {
-    static const struct transport_ops ops = {"tls", tls_recv, tls_send, tls_shutdown, tls_free};
+    static const struct transport_ops ops = {"tls", tls_recv, tls_send, tls_shutdown, tls_free, tls_identity};
     struct tls *tls = calloc(1, sizeof *tls);
     BIO *bio;
 
@@ -262,6 +335,7 @@ struct transport *transport_tls_new(struct certs *certs, int fd, struct transpor
         free(tls);
         return NULL;
     }
+    tls->certs = certs;
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);

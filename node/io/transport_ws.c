@@ -445,7 +445,7 @@ static void ws_free(struct transport *t, struct transport_env *env)
 
 struct transport *transport_ws_new(const struct io_ws_conf *conf, int fd, struct transport *below)
 {
-    static const struct transport_ops ops = {"ws", ws_recv, ws_send, ws_shutdown, ws_free};
+    static const struct transport_ops ops = {"ws", ws_recv, ws_send, ws_shutdown, ws_free, NULL};
     struct ws *ws = calloc(1, sizeof *ws);
 
     if (!ws)

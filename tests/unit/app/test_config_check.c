@@ -42,7 +42,8 @@ static void tls_needs_its_files(void **state)
 {
     (void)state;
     SAYS("listeners:\n  ssl:\n    default:\n      enable: true\n",
-         "listeners.ssl.default.ssl_options.certfile: must be given, since the listener is enabled\n");
+         "listeners.ssl.default.ssl_options.certfile: must be given, or psk_file, since the listener is "
+         "enabled\n");
     SAYS("listeners:\n  ssl:\n    default:\n      bind: 127.0.0.1:9\n",
          "warning: listeners.ssl.default.enable: the listener is not enabled, since ssl_options.certfile is "
          "not "

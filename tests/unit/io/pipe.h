@@ -82,7 +82,7 @@ static inline void pipe_free(struct transport *t, struct transport_env *env)
 
 static inline void pipe_init(struct pipe_end *p)
 {
-    static const struct transport_ops ops = {"pipe", pipe_recv, pipe_send, pipe_shutdown, pipe_free};
+    static const struct transport_ops ops = {"pipe", pipe_recv, pipe_send, pipe_shutdown, pipe_free, NULL};
     *p = (struct pipe_end){
         .t = {.ops = &ops, .fd = -1, .is_open = true}, .in_step = SIZE_MAX, .room = SIZE_MAX};
 }
