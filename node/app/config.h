@@ -243,6 +243,10 @@ struct config_listener {
     struct config_list authentication; /* names of methods, as given */
     struct vet_chain vet;
     bool nodelay;
+    struct config_list access_rules;
+    bool proxy_protocol;
+    struct config_list proxy_protocol_trusted;
+    uint64_t proxy_protocol_timeout_ms;
     struct config_addr bind;
     const char *bind_text; /* "127.0.0.1:1883" */
     uint64_t max_connections;

@@ -3,6 +3,7 @@
 #include "node/core/auto_subscribe.h"
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
+#include "node/io/access.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,6 +77,27 @@ static bool is_touched(struct config_build *b, size_t at)
     return false;
 }
 
+static void list_judge(struct config_build *b, size_t at, const char *key, const struct config_list *list,
+                       const char *(*judge)(const char *text))
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const char *fault = judge(list->v[i]);
+        if (fault)
+            config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, key),
+                              config_arena_printf(b->report->arena, "\"%s\" %s", list->v[i], fault));
+    }
+}
+
+static void access_check(struct config_build *b, size_t at)
+{
+    const struct config_listener *l = &b->conf->listeners[at];
+    list_judge(b, at, "access_rules", &l->access_rules, access_rule_judge);
+    list_judge(b, at, "proxy_protocol_trusted", &l->proxy_protocol_trusted, access_net_judge);
+    if (l->proxy_protocol && !l->proxy_protocol_trusted.n)
+        config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, "proxy_protocol_trusted"),
+                          "must be given with proxy_protocol: who else could say whose connection it is");
+}
+
 static void listener_check(struct config_build *b, size_t at)
 {
     const struct config_listener *l = &b->conf->listeners[at];
@@ -93,6 +115,7 @@ static void listener_check(struct config_build *b, size_t at)
         config_build_note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
         return;
     }
+    access_check(b, at);
     for (size_t i = 0; i < at; i++) {
         const struct config_listener *other = &b->conf->listeners[i];
         if (other->enable && other->bind.len && config_addr_collides(&other->bind, &l->bind))

@@ -67,6 +67,14 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
     LKEY(k "authentication", LIST, 0, authentication, "[auto]", 0, 8, NULL,                                  \
          "methods that check clients, in their order: certificate, psk, password_file; auto is those that are configured"),    \
+    LKEY(k "access_rules", LIST, 0, access_rules, "[]", 0, 1000, NULL,                                       \
+         "who may connect, such as [\"allow 10.0.0.0/8\", \"deny all\"]: the first rule that fits decides, and where none fits the address is allowed"), \
+    LKEY(k "proxy_protocol", BOOL, 0, proxy_protocol, "false", 0, 0, NULL,                                   \
+         "connections come from proxies and begin with a header of the PROXY protocol, version 1 or 2, that names the client"), \
+    LKEY(k "proxy_protocol_trusted", LIST, 0, proxy_protocol_trusted, "[]", 0, 1000, NULL,                   \
+         "addresses and networks of these proxies, or all; others cannot connect"),                          \
+    LKEY(k "proxy_protocol_timeout", DURATION, SECONDS, proxy_protocol_timeout_ms, "3s", 100, MS_H, NULL,    \
+         "time for the header of the PROXY protocol to come"),                                               \
     LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
          "connections that may wait to be accepted"),                                                        \
     LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \

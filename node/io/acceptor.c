@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/listener.h"
 
+#include "node/io/access.h"
 #include "node/io/certs.h"
 #include "node/io/io_private.h"
+#include "node/io/transport_proxy.h"
 #include "node/io/transport_tls.h"
 #include "node/io/transport_ws.h"
 #include "proto/base/check.h"
@@ -56,10 +58,15 @@ static bool stack_new(struct acceptor *a, int fd, struct transport **top)
     struct transport *t = NULL;
 
     *top = NULL;
+    if (l->proxies && !(t = transport_proxy_new(fd)))
+        return false;
     if (l->conf.kind == IO_SSL || l->conf.kind == IO_WSS) {
-        t = transport_tls_new(l->certs, fd, NULL);
-        if (!t)
+        struct transport *tls = transport_tls_new(l->certs, fd, t);
+        if (!tls) {
+            transport_free(t, &a->worker->env);
             return false;
+        }
+        t = tls;
     }
     if (l->conf.kind == IO_WS || l->conf.kind == IO_WSS) {
         *top = transport_ws_new(&l->conf.ws, fd, t);
@@ -97,6 +104,10 @@ static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *add
     struct transport *transport;
     struct ioconn *ic;
 
+    if (!access_allows(l->access, addr) || !access_allows(l->proxies, addr)) {
+        refuse(a, fd, access_allows(l->access, addr) ? IO_REFUSED_PROXY : IO_REFUSED_ADDRESS);
+        return;
+    }
     if (unlikely(a->worker->is_critical)) {
         refuse(a, fd, IO_REFUSED_OVERLOAD);
         return;
@@ -184,8 +195,9 @@ void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w)
     a->fd = -1;
     for (int i = 0; i < WAITS; i++)
         list_init(&a->waiting[i]);
-    a->wait_ms[WAIT_HANDSHAKE] =
-        l->conf.kind == IO_WS ? l->conf.settings->idle_timeout_ms : l->conf.tls.handshake_timeout_ms;
+    a->wait_ms[WAIT_HANDSHAKE] = l->certs                 ? l->conf.tls.handshake_timeout_ms
+                                 : l->conf.kind == IO_TCP ? l->conf.proxy_timeout_ms
+                                                          : l->conf.settings->idle_timeout_ms;
     a->wait_ms[WAIT_CONNECT] = l->conf.settings->idle_timeout_ms;
 }
 

@@ -64,6 +64,11 @@ struct io_listener_conf {
     int backlog;            /* 0: 1024 */
     bool has_nagle;         /* small packets may wait for more: TCP_NODELAY off */
     bool is_enabled;        /* started by io_start() */
+    const char *const *access_rules; /* see access.h; good ones */
+    size_t access_rules_n;
+    const char *const *proxies; /* networks that send a header of the PROXY protocol; none: nobody does */
+    size_t proxies_n;
+    uint32_t proxy_timeout_ms; /* for that header */
     struct io_tls_conf tls;
     struct io_ws_conf ws;
     const struct settings *settings;
@@ -106,6 +111,8 @@ enum io_refusal {
     IO_REFUSED_HALF_OPEN,   /* the oldest that had not sent CONNECT */
     IO_REFUSED_MEMORY,      /* unfinished CONNECTs hold too much */
     IO_REFUSED_OVERLOAD,    /* the worker is at its second limit, see node/core/overload.h */
+    IO_REFUSED_ADDRESS,     /* by access_rules */
+    IO_REFUSED_PROXY,       /* not one of the trusted proxies */
     IO_REFUSALS,
 };
 const char *io_refusal_name(enum io_refusal r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/ioconn_private.h"
 
+#include "node/io/transport_proxy.h"
 #include "proto/base/check.h"
 
 #include <stdlib.h>
@@ -301,6 +302,7 @@ static void wait_transport(struct ioconn *ic)
         transport_send(ic->transport, ioconn_fd(ic), &w->env, NULL, 0);
     if (!ic->was_open && transport_is_open(ic->transport)) {
         ic->was_open = 1;
+        transport_proxy_peer(ic->transport, &ic->u.bare.peer);
         wait_unlink(ic);
         w->wait_bytes += ioconn_tail_n(ic);
         wait_link(ic, WAIT_CONNECT);

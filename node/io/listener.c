@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/listener.h"
 
+#include "node/io/access.h"
 #include "node/io/certs.h"
 #include "node/io/io_private.h"
 #include "proto/base/check.h"
@@ -31,6 +32,8 @@ const char *io_refusal_name(enum io_refusal r)
         [IO_REFUSED_HALF_OPEN] = "half_open",
         [IO_REFUSED_MEMORY] = "memory",
         [IO_REFUSED_OVERLOAD] = "overload",
+        [IO_REFUSED_ADDRESS] = "address",
+        [IO_REFUSED_PROXY] = "proxy",
     };
     CHECK((unsigned)r < IO_REFUSALS);
     return names[r];
@@ -53,6 +56,8 @@ enum err listener_init(struct listener *l, struct io *io, const struct io_listen
         l->conf.ws.frame_bytes_max = (uint64_t)conf->settings->packet_size_max + 16;
     if (conf->kind == IO_SSL || conf->kind == IO_WSS)
         e = certs_new(&l->certs, conf->name, &l->conf.tls, io->log);
+    l->access = access_new(conf->access_rules, conf->access_rules_n);
+    l->proxies = access_new_nets(conf->proxies, conf->proxies_n);
     l->acceptors = mem_zalloc(io->workers_n * sizeof *l->acceptors);
     for (uint32_t i = 0; i < io->workers_n; i++)
         acceptor_init(&l->acceptors[i], l, &io->workers[i]);
@@ -62,9 +67,12 @@ enum err listener_init(struct listener *l, struct io *io, const struct io_listen
 void listener_fini(struct listener *l)
 {
     certs_free(l->certs);
+    free(l->access);
+    free(l->proxies);
     free(l->acceptors);
     l->certs = NULL;
     l->acceptors = NULL;
+    l->access = l->proxies = NULL;
 }
 
 /* ---- sockets --------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 #include <stdatomic.h>
 
+struct access;
 struct certs;
 struct worker;
 struct listener;
@@ -39,7 +40,9 @@ struct acceptor {
 struct listener {
     struct io_listener_conf conf;
     struct io *io;
-    struct certs *certs; /* of ssl and wss; else NULL */
+    struct certs *certs;    /* of ssl and wss; else NULL */
+    struct access *access;  /* NULL: for all addresses */
+    struct access *proxies; /* whose connections begin with a header; NULL: nobody's do */
     atomic_uint connections;
     _Atomic uint64_t rate_us;   /* when the next connection is in turn, see listener_rate_take() */
     struct acceptor *acceptors; /* one a worker */

@@ -37,11 +37,12 @@ enum transport_fault {
     TRANSPORT_FAULT_WS_PATH,     /* 404 */
     TRANSPORT_FAULT_WS_VERSION,  /* 426 */
     TRANSPORT_FAULT_WS_SUBPROTOCOL,
-    TRANSPORT_FAULT_WS_PROTOCOL, /* 1002 */
-    TRANSPORT_FAULT_WS_TEXT,     /* 1003 */
-    TRANSPORT_FAULT_WS_TOO_BIG,  /* 1009 */
-    TRANSPORT_FAULT_PLAIN_TLS,   /* TLS on a plain MQTT port */
-    TRANSPORT_FAULT_PLAIN_HTTP,  /* HTTP on a plain MQTT port */
+    TRANSPORT_FAULT_WS_PROTOCOL,  /* 1002 */
+    TRANSPORT_FAULT_WS_TEXT,      /* 1003 */
+    TRANSPORT_FAULT_WS_TOO_BIG,   /* 1009 */
+    TRANSPORT_FAULT_PLAIN_TLS,    /* TLS on a plain MQTT port */
+    TRANSPORT_FAULT_PLAIN_HTTP,   /* HTTP on a plain MQTT port */
+    TRANSPORT_FAULT_PROXY_HEADER, /* none of the PROXY protocol, or a wrong one */
     TRANSPORT_FAULTS,
 };
 const char *transport_fault_name(enum transport_fault f); /* "tls_plaintext", ... */

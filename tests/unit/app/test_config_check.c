@@ -45,9 +45,8 @@ static void tls_needs_its_files(void **state)
          "listeners.ssl.default.ssl_options.certfile: must be given, or psk_file, since the listener is "
          "enabled\n");
     SAYS("listeners:\n  ssl:\n    default:\n      bind: 127.0.0.1:9\n",
-         "warning: listeners.ssl.default.enable: the listener is not enabled, since ssl_options.certfile is "
-         "not "
-         "given\n");
+         "warning: listeners.ssl.default.enable: the listener is not enabled, since neither "
+         "ssl_options.certfile nor psk_file is given\n");
     SAYS("listeners:\n  ssl:\n    default:\n      ssl_options:\n        certfile: cert.pem\n        verify: "
          "verify_peer\n",
          "listeners.ssl.default.ssl_options.keyfile: must be given with ssl_options.certfile\n"
