@@ -4,6 +4,7 @@
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
 #include "node/app/config_load.h"
+#include "node/app/notify.h"
 #include "node/app/settings.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
@@ -37,6 +38,7 @@ struct parts {
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
+    struct notify *notify;       /* NULL: no service manager listens */
     struct admin_setting *shown; /* the configuration, for people */
     uint64_t boot_wall_ms;
     struct node_id id;
@@ -342,6 +344,7 @@ static void leave(struct mesh *m, void *arg)
  * end still goes over the links. */
 static void parts_stop(struct parts *p)
 {
+    notify_free(p->notify);
     admin_free(p->admin);
     free(p->shown);
     if (p->cluster && p->io)
@@ -407,6 +410,7 @@ int node_run(const struct config *conf, struct log_sink *log)
     if (e == OK) {
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
+        p.notify = notify_new(p.io, p.cluster ? &p.cluster_view : NULL, log);
         while (sigwait(&set, &signal_number) != 0)
             ;
         LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);

@@ -45,6 +45,12 @@ const char *io_fault_name(unsigned fault)
     return fault < TRANSPORT_FAULTS ? transport_fault_name((enum transport_fault)fault) : NULL;
 }
 
+uint64_t io_worker_turns(const struct io *io, uint32_t worker)
+{
+    CHECK(worker < io->workers_n);
+    return get(&io->workers[worker].stats.turns);
+}
+
 void io_stats(struct io *io, struct io_stats *out)
 {
     _Static_assert((int)TRANSPORT_FAULTS <= (int)IO_FAULTS_MAX, "io_stats has room for every fault");
