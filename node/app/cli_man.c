@@ -96,7 +96,7 @@ static void covey_put(FILE *out)
           ".TP\n.I /var/lib/covey\nWhat is kept, where root starts the node or the package does.\n"
           ".SH SIGNALS\n"
           ".TP\n.B SIGTERM\\fR, \\fBSIGINT\nThe node stops: clients are told, what is on its way is stored.\n"
-          ".TP\n.B SIGHUP\nThe log file is opened again.\n"
+          ".TP\n.B SIGHUP\nWhat covey ctl reload does; the log file is opened again.\n"
           ".SH EXIT STATUS\n0: done; 1: not done, with the reason on standard error.\n"
           ".SH SEE ALSO\n\\fBcovey\\-ctl\\fR(1), \\fBcovey.yaml\\fR(5)\n",
           out);
@@ -153,7 +153,8 @@ static void yaml_put(FILE *out)
     title_put(out, "covey.yaml", 5, "configuration of a Covey node");
     fputs(
         ".SH DESCRIPTION\n"
-        "A YAML file, read when the node starts: that of \\fB\\-\\-config\\fR, else of $COVEY_CONFIG, else\n"
+        "A YAML file, read when the node starts and by \\fBcovey ctl reload\\fR: that of "
+        "\\fB\\-\\-config\\fR, else of $COVEY_CONFIG, else\n"
         ".IR /etc/covey/covey.yaml .\n"
         "A key a.b.c stands in sections a and b. Relative paths start at the folder of the file. Variables "
         "such as "

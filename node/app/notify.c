@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 enum { LOOK_MS = 100 };
+static const char ready[] = "READY=1\nSTATUS=Clients can connect";
 
 struct notify {
     struct io *io;
@@ -29,6 +31,7 @@ struct notify {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t thread;
+    bool has_thread;
 };
 
 static uint64_t now_ms(void)
@@ -112,7 +115,7 @@ static void look(struct notify *n)
 {
     if (!n->is_ready && is_member(n->view)) {
         n->is_ready = true;
-        tell(n, "READY=1\nSTATUS=Clients can connect");
+        tell(n, ready);
     }
     if (n->feed_ms)
         watchdog_look(n);
@@ -185,17 +188,41 @@ struct notify *notify_new(struct io *io, const struct cluster_view_ops *view, st
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&n->wake, &attr);
     pthread_condattr_destroy(&attr);
-    if (!view)
-        tell(n, "STATUS=Starting");
-    else
+    return n;
+}
+
+void notify_start(struct notify *n)
+{
+    if (!n)
+        return;
+    if (n->view)
         tell(n, "STATUS=Waiting for the other nodes");
-    if (pthread_create(&n->thread, NULL, notify_main, n) == 0) {
+    n->has_thread = pthread_create(&n->thread, NULL, notify_main, n) == 0;
+    if (n->has_thread) {
         pthread_setname_np(n->thread, "notify");
-        return n;
+        return;
     }
-    LOG(log, LOG_WARNING, "notify failed: no thread to be had");
-    notify_drop(n);
-    return NULL;
+    LOG(n->log, LOG_WARNING, "notify no thread to be had: no watchdog");
+    tell(n, ready);
+}
+
+/* Type=notify-reload compares the time with that of its signal. */
+void notify_reload_begins(const struct notify *n)
+{
+    char text[64];
+    struct timespec ts;
+    if (!n)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)ts.tv_sec * 1000000 + (unsigned long long)ts.tv_nsec / 1000);
+    tell(n, text);
+}
+
+void notify_reload_ends(const struct notify *n)
+{
+    if (n)
+        tell(n, ready);
 }
 
 void notify_free(struct notify *n)
@@ -206,7 +233,8 @@ void notify_free(struct notify *n)
     n->is_stopping = true;
     pthread_cond_signal(&n->wake);
     pthread_mutex_unlock(&n->lock);
-    pthread_join(n->thread, NULL);
+    if (n->has_thread)
+        pthread_join(n->thread, NULL);
     tell(n, "STOPPING=1\nSTATUS=Saying goodbye to clients");
     notify_drop(n);
 }

@@ -57,6 +57,16 @@ class Notify(Case):
             self.assertEqual(manager.look().count("STOPPING=1"), 1)
             self.assertEqual(manager.look().count("READY=1"), 1)
 
+    def test_reload(self):
+        manager = Manager(self)
+        node = self.node(env={"NOTIFY_SOCKET": manager.address})
+        manager.wait_for("READY=1")
+        self.assertEqual(node.cli("ctl", "reload").returncode, 0)
+        manager.wait_for("READY=1", 2)
+        kinds = [line for line in manager.said if line in ("READY=1", "RELOADING=1")]
+        self.assertEqual(kinds, ["READY=1", "RELOADING=1", "READY=1"])
+        self.assertRegex("\n".join(manager.said), r"\nMONOTONIC_USEC=[0-9]+\n")
+
     def test_ready_means_that_clients_can_connect(self):
         manager = Manager(self)
         node = self.node(env={"NOTIFY_SOCKET": manager.address}, start=False).spawn()
