@@ -19,6 +19,8 @@ struct admin {
     struct event_base *base;
     struct event *stop_event;
     int stop_fd; /* written to when the loop is to end */
+    struct event *reload_event;
+    int reload_fd; /* written to when the configuration is to be read again */
     struct server *server;
     struct http *http; /* NULL: not wanted */
     struct herald *herald;
@@ -42,6 +44,34 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(a->base);
 }
 
+enum err admin_reload(struct admin_env *env, struct text *out)
+{
+    struct admin_reloaded r = {0};
+    enum err e = env->conf.reload ? env->conf.reload(env->conf.reload_ctx, &r) : ERR_INVALID;
+    env->is_config_stale = e != OK;
+    if (e == OK && env->conf.settings) {
+        env->conf.settings = r.settings;
+        env->conf.settings_n = r.settings_n;
+    }
+    text_append(out, bytes_of(r.report.p, r.report.n));
+    text_fini(&r.report);
+    return e;
+}
+
+/* What it has to say is in the log too. */
+static void on_reload(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *a = arg;
+    struct text out = {0};
+    uint64_t n;
+    (void)what;
+    if (read(fd, &n, sizeof n) != sizeof n)
+        return;
+    enum err e = admin_reload(&a->env, &out);
+    (void)e;
+    text_fini(&out);
+}
+
 static struct event_base *base_new(void)
 {
     struct event_config *conf = event_config_new();
@@ -57,10 +87,13 @@ static enum err admin_open(struct admin *a)
 {
     a->base = base_new();
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!a->base || a->stop_fd < 0)
+    a->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!a->base || a->stop_fd < 0 || a->reload_fd < 0)
         return ERR_LIMIT;
     a->stop_event = event_new(a->base, a->stop_fd, EV_READ, on_stop, a);
     CHECK(a->stop_event && event_add(a->stop_event, NULL) == 0);
+    a->reload_event = event_new(a->base, a->reload_fd, EV_READ | EV_PERSIST, on_reload, a);
+    CHECK(a->reload_event && event_add(a->reload_event, NULL) == 0);
     enum err e = server_new(&a->server, &a->env, a->base);
     if (e != OK)
         return e;
@@ -77,6 +110,7 @@ static enum err admin_open(struct admin *a)
 enum err admin_new(struct admin **out, const struct admin_conf *conf)
 {
     struct admin *a = mem_zalloc(sizeof *a);
+    a->stop_fd = a->reload_fd = -1;
     uint64_t wall_ms = admin_wall_ms();
     a->env.conf = *conf;
     a->env.figures = (struct figures){
@@ -90,6 +124,13 @@ enum err admin_new(struct admin **out, const struct admin_conf *conf)
     }
     *out = a;
     return OK;
+}
+
+void admin_reload_soon(struct admin *a)
+{
+    uint64_t one = 1;
+    ssize_t n = write(a->reload_fd, &one, sizeof one);
+    (void)n; /* full: it is on its way already */
 }
 
 void admin_free(struct admin *a)
@@ -107,8 +148,12 @@ void admin_free(struct admin *a)
     server_free(a->server);
     if (a->stop_event)
         event_free(a->stop_event);
+    if (a->reload_event)
+        event_free(a->reload_event);
     if (a->stop_fd >= 0)
         close(a->stop_fd);
+    if (a->reload_fd >= 0)
+        close(a->reload_fd);
     if (a->base)
         event_base_free(a->base);
     free(a);

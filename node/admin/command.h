@@ -16,8 +16,11 @@ struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    uint64_t started_ms; /* monotonic, of the node's start */
+    uint64_t started_ms;  /* monotonic, of the node's start */
+    bool is_config_stale; /* the last reload of the configuration failed */
 };
+/* Reads the configuration again; the report is appended to out. */
+enum err admin_reload(struct admin_env *env, struct text *out);
 uint64_t admin_mono_ms(void);
 uint64_t admin_wall_ms(void);
 static inline uint64_t admin_uptime_ms(const struct admin_env *env)

@@ -24,7 +24,7 @@ void config_build_file_check(struct config_build *b, const struct config_item *i
 {
     struct stat st;
     int trouble = 0;
-    if (*item->text == 0 || b->source->files == CONFIG_FILES_IGNORED)
+    if (*item->text == 0 || b->source->files != CONFIG_FILES_CHECKED)
         return;
     if (stat(item->text, &st) != 0 || access(item->text, R_OK) != 0)
         trouble = errno;

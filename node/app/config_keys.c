@@ -101,15 +101,15 @@ static const char *const barriers[] = {"peers", "local", NULL};
          cert_names, "what of a verified client certificate is the user name: cn, dn, or san, its first URI, else DNS name, else e-mail address"), \
     LKEY(k "ssl_options.psk_file", PATH, 0, ssl.psk_file, "", 0, 0, NULL,                                    \
          "file with a line IDENTITY:KEY for each client that has a key instead of a certificate, the key in hexadecimal digits; the identity is the user name"), \
-    LKEY(k "ssl_options.handshake_timeout", DURATION, RELOAD | SECONDS, ssl.handshake_timeout_ms, "15s",     \
+    LKEY(k "ssl_options.handshake_timeout", DURATION, SECONDS, ssl.handshake_timeout_ms, "15s",     \
          100, MS_H, NULL, "time for the TLS handshake")
 
 #define WS_KEYS(k)                                                                                           \
     LKEY(k "websocket.mqtt_path", STRING, URL_PATH, ws.mqtt_path, "/mqtt", 1, 255, NULL,                     \
          "path of the URL that MQTT is served on"),                                                          \
-    LKEY(k "websocket.max_frame_size", SIZE, RELOAD | INF, ws.max_frame_size, "16MB", 125, 4 * GB, NULL,     \
+    LKEY(k "websocket.max_frame_size", SIZE, INF, ws.max_frame_size, "16MB", 125, 4 * GB, NULL,     \
          "largest WebSocket frame; it may hold several MQTT packets or a part of one"),                      \
-    LKEY(k "websocket.fail_if_no_subprotocol", BOOL, RELOAD, ws.fail_if_no_subprotocol, "true", 0, 0, NULL,  \
+    LKEY(k "websocket.fail_if_no_subprotocol", BOOL, 0, ws.fail_if_no_subprotocol, "true", 0, 0, NULL,  \
          "refuse clients that do not offer the WebSocket subprotocol mqtt")
 
 #define ENABLE_KEY(k)                                                                                        \
@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
     KEY("mqtt.max_outbuf", SIZE, RELOAD, mqtt.max_outbuf, "1MB", 4 * KB, GB, NULL,
         "bytes that wait for the socket of one client that reads slowly, before QoS 0 messages to it are dropped"),
 
-    KEY("authentication.password_file", PATH, RELOAD, auth.password_file, "", 0, 0, NULL,
+    KEY("authentication.password_file", PATH, 0, auth.password_file, "", 0, 0, NULL,
         "file with users and hashes of their passwords, see covey passwd; empty is none"),
     KEY("authentication.threads", INT, 0, auth.threads, "2", 1, 64, NULL,
         "threads that check passwords; each takes a processor and the memory of a hash while it does"),
@@ -242,9 +242,9 @@ const struct config_key config_keys[] = {
     KEY("delayed.max_delayed_messages", INT, RELOAD | INF | ZERO_INF, delayed.max_delayed_messages, "0", 1,
         UINT32_MAX, NULL, "how many of them may wait on this node"),
 
-    KEY("rewrite.rules", STRING, 0, rewrite_rules, "", 0, 65535, NULL,
+    KEY("rewrite.rules", STRING, RELOAD, rewrite_rules, "", 0, 65535, NULL,
         "topics that stand for others, as \"publish|subscribe|all FILTER EXPRESSION TOPIC; ..\"; empty is none"),
-    KEY("auto_subscribe.topics", STRING, 0, auto_subscribe_topics, "", 0, 65535, NULL,
+    KEY("auto_subscribe.topics", STRING, RELOAD, auto_subscribe_topics, "", 0, 65535, NULL,
         "what every client is subscribed to, as \"FILTER qos=1 nl=0 rap=0 rh=0; ..\", with ${clientid} and ${username}"),
 
     KEY("topic_metrics.topics", STRING, 0, topic_metrics_topics, "", 0, 65535, NULL,
@@ -280,9 +280,9 @@ const struct config_key config_keys[] = {
     KEY("overload_protection.cooldown", DURATION, RELOAD | SECONDS, overload.cooldown_ms, "5s", 0, MS_H, NULL,
         "how long everything must be well below a limit before what it stopped goes on"),
 
-    KEY("sys_topics.sys_msg_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_msg_interval_ms, "1m", MS_S,
+    KEY("sys_topics.sys_msg_interval", DURATION, SECONDS | DISABLED, sys.sys_msg_interval_ms, "1m", MS_S,
         MS_D, NULL, "how often counters are published under $SYS"),
-    KEY("sys_topics.sys_heartbeat_interval", DURATION, RELOAD | SECONDS | DISABLED, sys.sys_heartbeat_interval_ms,
+    KEY("sys_topics.sys_heartbeat_interval", DURATION, SECONDS | DISABLED, sys.sys_heartbeat_interval_ms,
         "30s", MS_S, MS_D, NULL, "how often uptime and time are published under $SYS"),
 
     KEY("sys_topics.sys_event_messages.client_connected", BOOL, RELOAD, sys.client_connected, "true", 0, 0, NULL,

@@ -4,6 +4,8 @@
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
 #include "node/app/config_load.h"
+#include "node/app/logger.h"
+#include "node/app/reload.h"
 #include "node/app/settings.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
@@ -37,7 +39,10 @@ struct parts {
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
-    struct admin_setting *shown; /* the configuration, for people */
+    struct reload *reload;
+    const struct config_listener **used; /* by their number in io */
+    uint32_t used_n;
+    const char *const *env;
     uint64_t boot_wall_ms;
     struct node_id id;
     uint64_t boot_epoch;
@@ -227,13 +232,13 @@ static enum err cluster_make(struct parts *p)
 static bool is_usable(const struct config_listener *l)
 {
     bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
-    return l->enable || !tls || l->ssl.certfile[0];
+    return l->enable || !tls || l->ssl.certfile[0] || l->ssl.psk_file[0];
 }
 
 static enum err io_part_start(struct parts *p)
 {
-    uint32_t used = 0;
     size_t n = p->conf->listeners_n;
+    p->used = mem_zalloc(sizeof(*p->used) * (n + 1));
     p->listener_settings = mem_zalloc(sizeof *p->listener_settings * (n + 1));
     p->listeners = mem_zalloc(sizeof *p->listeners * (n + 1));
     p->strings = mem_zalloc(sizeof *p->strings * (n + 1));
@@ -241,15 +246,16 @@ static enum err io_part_start(struct parts *p)
         const struct config_listener *l = &p->conf->listeners[i];
         if (!is_usable(l))
             continue;
-        p->listener_settings[used] = settings_of_listener(p->conf, l);
-        listener_conf_of(&p->listeners[used], l, &p->listener_settings[used], &p->strings[used]);
-        used++;
+        uint32_t at = p->used_n++;
+        p->used[at] = l;
+        p->listener_settings[at] = settings_of_listener(p->conf, l);
+        listener_conf_of(&p->listeners[at], l, &p->listener_settings[at], &p->strings[at]);
     }
     struct io_conf ic = {
         .node = p->node,
         .writer = p->writer,
         .listeners = p->listeners,
-        .listeners_n = used,
+        .listeners_n = p->used_n,
         .cluster = p->cluster,
         .commit_interval_ms = (uint32_t)((p->conf->storage.commit_interval_us + 999) / 1000),
         .log = p->log,
@@ -274,19 +280,6 @@ static void view_io_stats(void *ctx, struct cluster_io_stats *out)
     cluster_io_stats(ctx, out);
 }
 
-/* What has a value. */
-static size_t shown_make(struct parts *p)
-{
-    size_t n = 0;
-    p->shown = mem_zalloc((p->conf->items_n + 1) * sizeof *p->shown);
-    for (size_t i = 0; i < p->conf->items_n; i++) {
-        const struct config_item *item = &p->conf->items[i];
-        if (item->given)
-            p->shown[n++] = (struct admin_setting){item->path, item->text, item->where};
-    }
-    return n;
-}
-
 static bool auth_is_stale(void *ctx)
 {
     struct parts *p = ctx;
@@ -299,8 +292,22 @@ static enum err auth_reload(void *ctx)
     return authn_reload(p->authn);
 }
 
+static enum err on_reload(void *ctx, struct admin_reloaded *out)
+{
+    return reload_run(ctx, out);
+}
+
 static enum err admin_start(struct parts *p)
 {
+    struct reload_conf rc = {.conf = p->conf,
+                             .env = p->env,
+                             .io = p->io,
+                             .listeners = p->used,
+                             .listeners_n = p->used_n,
+                             .authn = p->authn,
+                             .acl_file = p->acl_file,
+                             .log = p->log};
+    p->reload = reload_new(&rc);
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
     struct admin_conf ac = {
         .io = p->io,
@@ -311,6 +318,8 @@ static enum err admin_start(struct parts *p)
         .cluster_name = p->conf->cluster.name,
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
+        .reload = on_reload,
+        .reload_ctx = p->reload,
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
         .auth_ctx = p,
@@ -325,8 +334,7 @@ static enum err admin_start(struct parts *p)
         ac.http_addr_n = p->conf->http.bind.len;
         ac.http_text = p->conf->http.bind_text;
         ac.data_dir = p->conf->node.data_dir;
-        ac.settings_n = shown_make(p);
-        ac.settings = p->shown;
+        reload_shown(p->reload, &ac.settings, &ac.settings_n);
         ac.token_idle_ms = p->conf->http.token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
@@ -343,7 +351,6 @@ static void leave(struct mesh *m, void *arg)
 static void parts_stop(struct parts *p)
 {
     admin_free(p->admin);
-    free(p->shown);
     if (p->cluster && p->io)
         cluster_io_call(p->cluster, leave, NULL);
     if (p->io)
@@ -366,24 +373,42 @@ static void parts_stop(struct parts *p)
     free(p->strings);
     free(p->listeners);
     free(p->listener_settings);
+    free(p->used);
+    reload_free(p->reload);
 }
 
-/* SIGTERM and SIGINT are waited for here; every thread started later inherits that they are blocked. */
+/* SIGTERM, SIGINT and SIGHUP are waited for here; every thread started later inherits that they are blocked.
+ * One that comes during the start waits until it is over. */
 static void signals_block(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a crash */
 }
 
-int node_run(const struct config *conf, struct log_sink *log)
+/* Until the node is to end. */
+static int signals_wait(struct parts *p, const sigset_t *set)
 {
-    struct parts p = {.conf = conf, .log = log, .boot_wall_ms = wall_ms()};
+    int number = 0;
+    for (;;) {
+        if (sigwait(set, &number) != 0)
+            continue;
+        if (number != SIGHUP)
+            return number;
+        logger_reopen_soon();
+        admin_reload_soon(p->admin);
+    }
+}
+
+int node_run(const struct config *conf, const char *const *env, struct log_sink *log)
+{
+    struct parts p = {.conf = conf, .env = env, .log = log, .boot_wall_ms = wall_ms()};
     sigset_t set;
-    int signal_number = 0;
+    int signal_number;
     if (sodium_init() < 0) {
         LOG(log, LOG_ERROR, "node no random numbers from the system");
         return 1;
@@ -407,8 +432,7 @@ int node_run(const struct config *conf, struct log_sink *log)
     if (e == OK) {
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
-        while (sigwait(&set, &signal_number) != 0)
-            ;
+        signal_number = signals_wait(&p, &set);
         LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);
     } else {
         LOG(log, LOG_ERROR, "node did not start error=\"%s\"", err_name(e));

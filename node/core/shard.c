@@ -19,6 +19,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
 {
     struct shard *sh = mem_zalloc(sizeof *sh);
     sh->node = node;
+    sh->settings = node->conf.settings;
     sh->number = number;
     sh->random = hash_u64(number + 1, node->conf.seed) | 1;
     sh->session_next = 1;
@@ -42,9 +43,20 @@ struct shard *shard_new(struct node *node, uint32_t number)
     delayed_init(&sh->delayed);
     bans_init(&sh->bans, node->conf.seed);
     topic_metrics_init(&sh->topic_metrics);
-    topic_metrics_load(sh, node->conf.settings->topic_metrics);
-    sh->rewrite = rewrite_new(node->conf.settings->rewrite_rules);
+    topic_metrics_load(sh, sh->settings->topic_metrics);
+    sh->rewrite = rewrite_new(sh->settings->rewrite_rules);
     return sh;
+}
+
+void shard_settings_set(struct shard *sh, const struct settings *settings)
+{
+    bool is_other = strcmp(sh->settings->rewrite_rules ? sh->settings->rewrite_rules : "",
+                           settings->rewrite_rules ? settings->rewrite_rules : "") != 0;
+    sh->settings = settings;
+    if (is_other) {
+        rewrite_free(sh->rewrite);
+        sh->rewrite = rewrite_new(settings->rewrite_rules);
+    }
 }
 
 static void sessions_free(struct shard *sh)

@@ -22,6 +22,8 @@ struct outpool *shard_outpool(struct shard *sh);
 
 /* Monotonic milliseconds for timers, wall-clock milliseconds since 1970 for expiry. Set at the start of every
  * turn. */
+/* Other settings of the node from now on; they outlive the shard, as the ones before do. */
+void shard_settings_set(struct shard *sh, const struct settings *settings);
 void shard_set_time(struct shard *sh, uint64_t mono_ms, uint64_t wall_ms);
 /* Works off timers that are due. Call every WHEEL_TICK_MS or so. */
 void shard_tick(struct shard *sh);

@@ -35,6 +35,7 @@ struct encoder {
 
 struct shard {
     struct node *node;
+    const struct settings *settings; /* the node's own, see shard_settings_set() */
     uint32_t number;
     uint32_t mark; /* of the publish under way */
     uint64_t now_ms;

@@ -112,8 +112,8 @@ static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *add
         refuse(a, fd, IO_REFUSED_OVERLOAD);
         return;
     }
-    if (atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed) >= l->conf.connections_max &&
-        l->conf.connections_max) {
+    uint32_t max = atomic_load_explicit(&l->connections_max, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed) >= max && max) {
         atomic_fetch_sub_explicit(&l->connections, 1, memory_order_relaxed);
         refuse(a, fd, IO_REFUSED_CONNECTIONS_MAX);
         return;
@@ -188,6 +188,17 @@ static void on_accept_event(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 
+void acceptor_settings_set(struct acceptor *a, const struct settings *settings)
+{
+    const struct listener *l = a->listener;
+
+    a->settings = settings;
+    a->wait_ms[WAIT_HANDSHAKE] = l->certs                 ? l->conf.tls.handshake_timeout_ms
+                                 : l->conf.kind == IO_TCP ? l->conf.proxy_timeout_ms
+                                                          : settings->idle_timeout_ms;
+    a->wait_ms[WAIT_CONNECT] = settings->idle_timeout_ms;
+}
+
 void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w)
 {
     a->listener = l;
@@ -195,10 +206,7 @@ void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w)
     a->fd = -1;
     for (int i = 0; i < WAITS; i++)
         list_init(&a->waiting[i]);
-    a->wait_ms[WAIT_HANDSHAKE] = l->certs                 ? l->conf.tls.handshake_timeout_ms
-                                 : l->conf.kind == IO_TCP ? l->conf.proxy_timeout_ms
-                                                          : l->conf.settings->idle_timeout_ms;
-    a->wait_ms[WAIT_CONNECT] = l->conf.settings->idle_timeout_ms;
+    acceptor_settings_set(a, l->conf.settings);
 }
 
 void acceptor_open(struct acceptor *a, int fd)

@@ -354,3 +354,14 @@ const char *io_certs_stale(struct io *io)
             return io->listeners[i].conf.name;
     return NULL;
 }
+
+void io_settings_use(struct io *io, uint32_t worker, uint32_t listener, const struct settings *settings)
+{
+    acceptor_settings_set(&io->listeners[listener].acceptors[worker], settings);
+}
+
+void io_limits_set(struct io *io, uint32_t listener, uint32_t connections_max, uint32_t conn_rate_max)
+{
+    atomic_store(&io->listeners[listener].connections_max, connections_max);
+    atomic_store(&io->listeners[listener].conn_rate_max, conn_rate_max);
+}

@@ -140,6 +140,10 @@ MUST_USE enum err io_listener_start(struct io *io, const char *name);
 /* Its connections stay. ERR_NOTFOUND: no such name, or it does not run; ERR_CLOSED: the io does not run. */
 MUST_USE enum err io_listener_stop(struct io *io, const char *name);
 /* Looks at certificate files now instead of within a second or two. */
+/* On the worker's thread: connections that come there at the listener (by its number) have these settings. */
+void io_settings_use(struct io *io, uint32_t worker, uint32_t listener, const struct settings *settings);
+/* Any thread; 0: no limit. */
+void io_limits_set(struct io *io, uint32_t listener, uint32_t connections_max, uint32_t conn_rate_max);
 void io_certs_check(struct io *io);
 /* A listener whose files could not be used at the last look; NULL: none. Lives as long as io. */
 const char *io_certs_stale(struct io *io);

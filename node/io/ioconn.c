@@ -176,6 +176,12 @@ void ioconn_close_step(struct ioconn *ic)
 
 /* ---- before CONNECT -------------------------------------------------------------------------------- */
 
+/* What the listener gives to connections that come; w runs this. */
+static const struct settings *settings_at(const struct ioconn *ic, const struct worker *w)
+{
+    return ic->acceptor->listener->acceptors[w->number].settings;
+}
+
 /* Bytes at p, which are the tail's or the scratch buffer's, go to the core of w. */
 static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
 {
@@ -183,7 +189,7 @@ static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
 
     ic->worker = w;
     ic->state = IOCONN_CORE;
-    conn_init(&ic->u.core, w->shard, ic->acceptor->listener->conf.settings, &peer);
+    conn_init(&ic->u.core, w->shard, settings_at(ic, w), &peer);
     ic->u.core.identity = transport_identity(ic->transport);
     ioconn_feed(ic, p, n);
     if (ic->u.core.state == CONN_CLOSING)
@@ -266,7 +272,7 @@ static void wait_more(struct ioconn *ic, const uint8_t *p, size_t n)
 static void wait_look(struct ioconn *ic, uint8_t *p, size_t n)
 {
     struct worker *w = ic->worker;
-    const struct settings *settings = ic->acceptor->listener->conf.settings;
+    const struct settings *settings = settings_at(ic, w);
     enum transport_fault fault = foreign(p, n);
     uint32_t home = w->number;
     struct bytes client_id;

@@ -46,6 +46,8 @@ enum err listener_init(struct listener *l, struct io *io, const struct io_listen
     memset(l, 0, sizeof *l);
     l->conf = *conf;
     l->io = io;
+    atomic_store(&l->connections_max, conf->connections_max);
+    atomic_store(&l->conn_rate_max, conf->conn_rate_max);
     if (!l->conf.backlog)
         l->conf.backlog = BACKLOG;
     if (!l->conf.half_open_max)
@@ -191,13 +193,14 @@ bool listener_rate_take(struct listener *l, uint64_t now_ms)
     uint64_t now_us = now_ms * 1000;
     uint64_t old = atomic_load_explicit(&l->rate_us, memory_order_relaxed);
     uint64_t next;
+    uint32_t rate = atomic_load_explicit(&l->conn_rate_max, memory_order_relaxed);
 
-    if (!l->conf.conn_rate_max)
+    if (!rate)
         return true;
     do {
         if (old > now_us + 100000)
             return false;
-        next = (old > now_us ? old : now_us) + 1000000 / l->conf.conn_rate_max;
+        next = (old > now_us ? old : now_us) + 1000000 / rate;
     } while (!atomic_compare_exchange_weak(&l->rate_us, &old, next));
     return true;
 }

@@ -25,8 +25,9 @@ struct acceptor {
     struct listener *listener;
     struct worker *worker;
     struct event event;
-    int fd;         /* -1: not listening */
-    bool is_paused; /* until the next tick: descriptors or rate exhausted */
+    const struct settings *settings; /* of connections that come */
+    int fd;                          /* -1: not listening */
+    bool is_paused;                  /* until the next tick: descriptors or rate exhausted */
     bool is_fd_limit_told;
     struct list waiting[WAITS]; /* struct ioconn by u.bare.link */
     uint32_t waiting_n;
@@ -44,8 +45,10 @@ struct listener {
     struct access *access;  /* NULL: for all addresses */
     struct access *proxies; /* whose connections begin with a header; NULL: nobody's do */
     atomic_uint connections;
-    _Atomic uint64_t rate_us;   /* when the next connection is in turn, see listener_rate_take() */
-    struct acceptor *acceptors; /* one a worker */
+    atomic_uint connections_max; /* 0: no limit */
+    atomic_uint conn_rate_max;   /* the same */
+    _Atomic uint64_t rate_us;    /* when the next connection is in turn, see listener_rate_take() */
+    struct acceptor *acceptors;  /* one a worker */
     /* The rest belongs to whoever holds io's listener lock. */
     bool is_running;
     char bind[64];
@@ -63,6 +66,8 @@ bool listener_rate_take(struct listener *l, uint64_t now_ms);
 /* ---- on the worker's thread ----------------------------------------------------------------------- */
 
 void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w);
+/* Other settings for connections that come. */
+void acceptor_settings_set(struct acceptor *a, const struct settings *settings);
 void acceptor_open(struct acceptor *a, int fd); /* takes fd */
 void acceptor_close(struct acceptor *a);        /* harmless when it is not open */
 /* Ends what has waited too long and goes on after a pause. */

@@ -23,7 +23,7 @@ void io_listener_info(struct io *io, uint32_t i, struct io_listener_info *out)
         .kind = l->conf.kind,
         .name = l->conf.name,
         .connections = atomic_load_explicit(&l->connections, memory_order_relaxed),
-        .connections_max = l->conf.connections_max,
+        .connections_max = atomic_load_explicit(&l->connections_max, memory_order_relaxed),
     };
     pthread_mutex_lock(&io->listener_lock);
     out->is_running = l->is_running;

@@ -38,7 +38,7 @@ static void explain_tells_all_about_a_key(void **state)
              "  comes from:   /etc/x/covey.yaml:2\n"
              "  default:      32\n"
              "  allowed:      a number from 1 to 65535\n"
-             "  a change:     takes effect when the node is started again\n"
+             "  a change:     takes effect with covey ctl reload\n"
              "  environment:  COVEY_MQTT__MAX_INFLIGHT\n");
     explains(NULL, "node.ctl_socket",
              "node.ctl_socket\n"
