@@ -139,6 +139,14 @@ static void conn_on_timer(struct conn *c)
         conn_close(c, RC_UNSPECIFIED_ERROR, NULL, CONN_END_NO_CONNECT);
         return;
     }
+    if (c->until_ms && sh->wall_ms >= c->until_ms) {
+        conn_close(c, RC_MAXIMUM_CONNECT_TIME, "What it was let in with has expired", CONN_END_EXPIRED);
+        return;
+    }
+    if (!c->keep_alive_ms) {
+        conn_timer_set(c, 0);
+        return;
+    }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
     if (c->pace && c->pace->until_ms) /* nobody listens to it */
         deadline = c->pace->until_ms + c->keep_alive_ms;
@@ -147,7 +155,7 @@ static void conn_on_timer(struct conn *c)
     if (sh->now_ms >= deadline) /* [MQTT-3.1.2-22] */
         conn_close(c, RC_KEEP_ALIVE_TIMEOUT, "No packet within the Keep Alive", CONN_END_KEEP_ALIVE);
     else
-        wheel_set(&sh->wheel, &c->timer, deadline);
+        conn_timer_set(c, deadline);
 }
 
 void shard_tick(struct shard *sh)
