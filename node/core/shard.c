@@ -48,6 +48,23 @@ struct shard *shard_new(struct node *node, uint32_t number)
     return sh;
 }
 
+void shard_sample(struct shard *sh, uint64_t now_us)
+{
+    sh->sample_us = now_us;
+}
+
+uint64_t shard_acked_from(struct shard *sh)
+{
+    uint64_t us = sh->acked_from_us;
+    sh->acked_from_us = 0;
+    return us;
+}
+
+const struct settings *shard_settings(const struct shard *sh)
+{
+    return sh->settings;
+}
+
 void shard_settings_set(struct shard *sh, const struct settings *settings)
 {
     bool is_other = strcmp(sh->settings->rewrite_rules ? sh->settings->rewrite_rules : "",
