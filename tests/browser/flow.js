@@ -194,6 +194,17 @@ export function flow({ browser, url }) {
       }
       clean();
     }],
+    ["flow_over_tls", async () => {
+      if (isMock) return; // it speaks no TLS
+      const other = await open(browser, env.BROKER_TLS_URL, { ignoreHTTPSErrors: true });
+      await logIn(other, USER, PASSWORD);
+      await other.locator(".chart canvas").first().waitFor();
+      await other.goto(`${env.BROKER_TLS_URL}#/tools/websocket`);
+      await other.locator("#port").waitFor();
+      same(await other.locator("#port").inputValue(), "8084", "over TLS too");
+      same(other.problems.join("\n"), "", "the browser complains");
+      await other.context().close();
+    }],
     ["flow_log_out", async () => {
       await page.getByTestId("user").click();
       await page.getByTestId("logout").click();

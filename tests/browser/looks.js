@@ -30,6 +30,9 @@ export function looks({ browser, url, state }) {
       if (name === "websocket") await page.locator("#port").waitFor();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       same(wide, 0, `${name} is wider than the screen by`);
+      const cut = await page.locator("#page-head").evaluate((head) => [...head.querySelectorAll("button")]
+        .filter((b) => b.getBoundingClientRect().right > head.getBoundingClientRect().right).map((b) => b.innerText).join());
+      same(cut, "", `buttons of ${name} are cut off`);
       await picture(page, `${look}-${name}`);
     }
     if (look === "phone") {

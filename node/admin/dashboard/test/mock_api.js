@@ -54,8 +54,8 @@ function client(i) {
     connected_at: ago(60 + i * 71), disconnected_at: connected ? undefined : ago(40 + i), created_at: ago(60 + i * 71), node: NODES[i % 3],
     listener: i % 4 ? "tcp:default" : "ws:default", ip_address: `10.1.${i % 7}.${i + 2}`, port: 40000 + i * 13, proto_name: "MQTT", proto_ver: [5, 4, 5, 3][i % 4],
     keepalive: 60, clean_start: i % 2 === 0, expiry_interval: i % 2 ? 7200 : 0, subscriptions_cnt: 1, subscriptions_max: "infinity", inflight_cnt: i % 6,
-    inflight_max: 32, awaiting_rel_cnt: 0, awaiting_rel_max: 100, mqueue_len: connected ? 0 : i * 3, mqueue_max: 1000, mqueue_dropped: 0,
-    recv_oct: i * 91231, recv_pkt: i * 700, recv_msg: i * 512, send_oct: i * 13377, send_pkt: i * 90, send_msg: i * 61,
+    inflight_max: 32, awaiting_rel_cnt: 0, awaiting_rel_max: 100, mqueue_len: connected ? 0 : i * 3, mqueue_max: 1000, mqueue_bytes: connected ? 0 : i * 391, mqueue_dropped: 0,
+    recv_oct: i * 91231, recv_pkt: i * 700, send_oct: i * 13377, send_pkt: i * 90,
   };
 }
 

@@ -116,10 +116,8 @@ export interface Client {
   mqueue_dropped?: number;
   recv_oct?: number;
   recv_pkt?: number;
-  recv_msg?: number;
   send_oct?: number;
   send_pkt?: number;
-  send_msg?: number;
   [field: string]: unknown;
 }
 
