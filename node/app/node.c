@@ -5,6 +5,7 @@
 #include "node/app/cluster.h"
 #include "node/app/config_load.h"
 #include "node/app/logger.h"
+#include "node/app/notify.h"
 #include "node/app/reload.h"
 #include "node/app/settings.h"
 #include "node/io/acl_file.h"
@@ -39,6 +40,7 @@ struct parts {
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
+    struct notify *notify; /* NULL: no service manager listens */
     struct reload *reload;
     const struct config_listener **used; /* by their number in io */
     uint32_t used_n;
@@ -302,7 +304,11 @@ static enum err auth_reload(void *ctx)
 
 static enum err on_reload(void *ctx, struct admin_reloaded *out)
 {
-    return reload_run(ctx, out);
+    const struct parts *p = ctx;
+    notify_reload_begins(p->notify);
+    enum err e = reload_run(p->reload, out);
+    notify_reload_ends(p->notify);
+    return e;
 }
 
 static struct admin_http http_of(const struct config_http *conf)
@@ -327,6 +333,7 @@ static enum err admin_start(struct parts *p)
                              .log = p->log};
     p->reload = reload_new(&rc);
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
+    p->notify = notify_new(p->io, p->cluster ? &p->cluster_view : NULL, p->log);
     struct admin_conf ac = {
         .io = p->io,
         .node = p->node,
@@ -337,7 +344,7 @@ static enum err admin_start(struct parts *p)
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
         .reload = on_reload,
-        .reload_ctx = p->reload,
+        .reload_ctx = p,
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
         .auth_ctx = p,
@@ -369,6 +376,7 @@ static void leave(struct mesh *m, void *arg)
  * end still goes over the links. */
 static void parts_stop(struct parts *p)
 {
+    notify_free(p->notify);
     admin_free(p->admin);
     if (p->cluster && p->io)
         cluster_io_call(p->cluster, leave, NULL);
@@ -451,6 +459,7 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
     if (e == OK) {
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
+        notify_start(p.notify);
         signal_number = signals_wait(&p, &set);
         LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);
     } else {
