@@ -16,8 +16,9 @@ struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    uint64_t started_ms;  /* monotonic, of the node's start */
-    bool is_config_stale; /* the last reload of the configuration failed */
+    uint64_t started_ms;       /* monotonic, of the node's start */
+    struct certs *https_certs; /* NULL: there is no HTTPS */
+    bool is_config_stale;      /* the last reload of the configuration failed */
 };
 /* Reads the configuration again; the report is appended to out. */
 enum err admin_reload(struct admin_env *env, struct text *out);
