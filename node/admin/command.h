@@ -11,13 +11,17 @@
 #include "node/admin/retained_walk.h"
 #include "node/admin/text.h"
 
+struct accounts;
+struct transfer;
+
 /* What commands work with; one for the admin thread. */
 struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    uint64_t started_ms;  /* monotonic, of the node's start */
-    bool is_config_stale; /* the last reload of the configuration failed */
+    struct accounts *accounts; /* of the API; NULL: there is none */
+    uint64_t started_ms;       /* monotonic, of the node's start */
+    bool is_config_stale;      /* the last reload of the configuration failed */
 };
 /* Reads the configuration again; the report is appended to out. */
 enum err admin_reload(struct admin_env *env, struct text *out);
@@ -57,6 +61,7 @@ struct call {
     uint32_t wait_ms; /* produce has nothing now; ask it again after so long */
     struct listing listing;
     struct waiting waiting;
+    struct transfer *transfer; /* an export or import that is under way */
 };
 
 /* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
@@ -86,6 +91,7 @@ struct command {
     enum command_effect effect;
     void (*run)(struct call *c);
 };
+void transfer_free(struct transfer *t); /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
 /* Ended by one without a group. */
@@ -102,5 +108,6 @@ extern const struct command commands_auth[];
 extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
+extern const struct command commands_transfer[];
 
 #endif
