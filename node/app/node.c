@@ -153,6 +153,14 @@ static enum err authn_make(struct parts *p)
     const struct config_auth *c = &p->conf->auth;
     struct authn_conf ac = {
         .password_file = c->password_file,
+        .jwt = {.secret_file = c->jwt_secret_file,
+                .public_key_file = c->jwt_public_key_file,
+                .jwks_file = c->jwt_jwks_file,
+                .claims = c->jwt_verify_claims.v,
+                .claims_n = c->jwt_verify_claims.n,
+                .username_claim = c->jwt_username_claim,
+                .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
+                .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
         .threads = (uint32_t)c->threads,
         .remembered_max = (uint32_t)c->remembered,
         .log = p->log,

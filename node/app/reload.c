@@ -171,14 +171,19 @@ static struct config *read_again(const struct reload *r, struct text *out)
     return conf;
 }
 
+static bool has_users(const struct config_auth *c)
+{
+    return *c->password_file || *c->jwt_secret_file || *c->jwt_public_key_file || *c->jwt_jwks_file;
+}
+
 /* Files that the configuration names; what cannot be used stays as it was, and has its alarm. */
 static void files_reload(const struct reload *r, struct text *out)
 {
     struct acl_fault fault;
-    if (r->conf.conf->auth.password_file[0])
+    if (has_users(&r->conf.conf->auth))
         text_add(out, authn_reload(r->conf.authn) == OK
-                          ? "read again: the password file\n"
-                          : "kept: the password file cannot be used, see the log\n");
+                          ? "read again: users and their keys\n"
+                          : "kept: the files of users or keys cannot be used, see the log\n");
     if (r->conf.conf->authorization.file[0])
         text_add(out, acl_reload(r->conf.acl_file, &fault) == OK
                           ? "read again: the file of rules\n"

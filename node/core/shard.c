@@ -48,6 +48,23 @@ struct shard *shard_new(struct node *node, uint32_t number)
     return sh;
 }
 
+void shard_sample(struct shard *sh, uint64_t now_us)
+{
+    sh->sample_us = now_us;
+}
+
+uint64_t shard_acked_from(struct shard *sh)
+{
+    uint64_t us = sh->acked_from_us;
+    sh->acked_from_us = 0;
+    return us;
+}
+
+const struct settings *shard_settings(const struct shard *sh)
+{
+    return sh->settings;
+}
+
 void shard_settings_set(struct shard *sh, const struct settings *settings)
 {
     bool is_other = strcmp(sh->settings->rewrite_rules ? sh->settings->rewrite_rules : "",
@@ -139,6 +156,14 @@ static void conn_on_timer(struct conn *c)
         conn_close(c, RC_UNSPECIFIED_ERROR, NULL, CONN_END_NO_CONNECT);
         return;
     }
+    if (c->until_ms && sh->wall_ms >= c->until_ms) {
+        conn_close(c, RC_MAXIMUM_CONNECT_TIME, "What it was let in with has expired", CONN_END_EXPIRED);
+        return;
+    }
+    if (!c->keep_alive_ms) {
+        conn_timer_set(c, 0);
+        return;
+    }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
     if (c->pace && c->pace->until_ms) /* nobody listens to it */
         deadline = c->pace->until_ms + c->keep_alive_ms;
@@ -147,7 +172,7 @@ static void conn_on_timer(struct conn *c)
     if (sh->now_ms >= deadline) /* [MQTT-3.1.2-22] */
         conn_close(c, RC_KEEP_ALIVE_TIMEOUT, "No packet within the Keep Alive", CONN_END_KEEP_ALIVE);
     else
-        wheel_set(&sh->wheel, &c->timer, deadline);
+        conn_timer_set(c, deadline);
 }
 
 void shard_tick(struct shard *sh)

@@ -22,6 +22,12 @@ struct outpool *shard_outpool(struct shard *sh);
 
 /* Monotonic milliseconds for timers, wall-clock milliseconds since 1970 for expiry. Set at the start of every
  * turn. */
+/* One packet of this turn that waits for its acknowledgement is to be timed: now_us is any clock's that is
+ * not 0. With 0 none is. */
+void shard_sample(struct shard *sh, uint64_t now_us);
+/* now_us of a packet of which the wait has ended since the last call; 0: there is none. */
+uint64_t shard_acked_from(struct shard *sh);
+const struct settings *shard_settings(const struct shard *sh);
 /* Other settings of the node from now on; they outlive the shard, as the ones before do. */
 void shard_settings_set(struct shard *sh, const struct settings *settings);
 void shard_set_time(struct shard *sh, uint64_t mono_ms, uint64_t wall_ms);

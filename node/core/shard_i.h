@@ -39,6 +39,8 @@ struct shard {
     uint32_t number;
     uint32_t mark; /* of the publish under way */
     uint64_t now_ms;
+    uint64_t sample_us;     /* see shard_sample() */
+    uint64_t acked_from_us; /* see shard_acked_from() */
     uint64_t wall_ms;
     struct overload overload;
     uint64_t random;

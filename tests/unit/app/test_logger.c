@@ -87,10 +87,10 @@ static int files_remove(void **state)
 
 static char *slurp(const char *path)
 {
-    char *text = calloc(1, 65536);
+    char *text = calloc(1, 1 << 26);
     FILE *f = fopen(path, "re");
     if (f) {
-        assert_true(fread(text, 1, 65535, f) < 65535);
+        assert_true(fread(text, 1, (1 << 26) - 1, f) < (1 << 26) - 1);
         fclose(f);
     }
     return text;
