@@ -3,6 +3,7 @@
 
 #include "node/admin/herald.h"
 #include "node/admin/http.h"
+#include "node/admin/reload.h"
 #include "node/admin/server.h"
 #include "node/admin/watch.h"
 #include "proto/base/check.h"
@@ -19,6 +20,8 @@ struct admin {
     struct event_base *base;
     struct event *stop_event;
     int stop_fd; /* written to when the loop is to end */
+    struct event *reload_event;
+    int reload_fd; /* written to when the configuration is to be read again */
     struct server *server;
     struct http *http; /* NULL: not wanted */
     struct herald *herald;
@@ -42,6 +45,40 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(a->base);
 }
 
+const struct admin_reload *admin_reload(struct admin_env *env)
+{
+    struct admin *a = container_of(env, struct admin, env);
+    struct admin_conf *conf = &env->conf;
+    const struct admin_reload *r = conf->reload(conf->reload_ctx);
+    bool has_other_times =
+        conf->sys_interval_ms != r->sys_interval_ms || conf->sys_heartbeat_ms != r->sys_heartbeat_ms;
+    env->reload = r;
+    conf->settings = r->settings;
+    conf->settings_n = r->settings_n;
+    conf->sys_interval_ms = r->sys_interval_ms;
+    conf->sys_heartbeat_ms = r->sys_heartbeat_ms;
+    if (has_other_times) {
+        herald_free(a->herald);
+        a->herald = herald_new(env, a->base);
+    }
+    return r;
+}
+
+static void on_reload(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *a = arg;
+    uint64_t times;
+    (void)what;
+    if (read(fd, &times, sizeof times) == sizeof times)
+        admin_reload(&a->env);
+}
+
+void admin_reload_soon(struct admin *a)
+{
+    uint64_t one = 1;
+    CHECK(write(a->reload_fd, &one, sizeof one) == sizeof one);
+}
+
 static struct event_base *base_new(void)
 {
     struct event_config *conf = event_config_new();
@@ -57,8 +94,11 @@ static enum err admin_open(struct admin *a)
 {
     a->base = base_new();
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!a->base || a->stop_fd < 0)
+    a->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!a->base || a->stop_fd < 0 || a->reload_fd < 0)
         return ERR_LIMIT;
+    a->reload_event = event_new(a->base, a->reload_fd, EV_READ | EV_PERSIST, on_reload, a);
+    CHECK(a->reload_event && event_add(a->reload_event, NULL) == 0);
     a->stop_event = event_new(a->base, a->stop_fd, EV_READ, on_stop, a);
     CHECK(a->stop_event && event_add(a->stop_event, NULL) == 0);
     enum err e = server_new(&a->server, &a->env, a->base);
@@ -109,6 +149,10 @@ void admin_free(struct admin *a)
         event_free(a->stop_event);
     if (a->stop_fd >= 0)
         close(a->stop_fd);
+    if (a->reload_event)
+        event_free(a->reload_event);
+    if (a->reload_fd >= 0)
+        close(a->reload_fd);
     if (a->base)
         event_base_free(a->base);
     free(a);

@@ -11,6 +11,7 @@
 struct store;
 struct admin;
 struct acl_file;
+struct admin_reload;
 
 /* One key of the configuration, as it was loaded; none of the values is a secret. */
 struct admin_setting {
@@ -40,6 +41,8 @@ struct admin_conf {
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
     void *auth_ctx;
+    const struct admin_reload *(*reload)(void *ctx); /* see reload.h */
+    void *reload_ctx;
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */
     uint32_t sys_heartbeat_ms; /* of its uptime and datetime; 0: not published */
@@ -48,6 +51,8 @@ struct admin_conf {
 
 /* Opens the socket (0600; one that is left over is removed) and starts the thread. Errors are logged. */
 MUST_USE enum err admin_new(struct admin **out, const struct admin_conf *conf);
+/* Its thread reads the configuration again, soon. Any thread. */
+void admin_reload_soon(struct admin *a);
 /* Ends the thread, removes the socket. NULL is fine. Before the io stops. */
 void admin_free(struct admin *a);
 

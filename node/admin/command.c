@@ -9,7 +9,7 @@
 static const struct command *const tables[] = {
     commands_node,    commands_clients, commands_topics, commands_retainer, commands_listeners,
     commands_cluster, commands_alarms,  commands_bans,   commands_overload, commands_auth,
-    commands_watch,   commands_delayed, commands_acl};
+    commands_watch,   commands_delayed, commands_acl,    commands_reload};
 
 static uint64_t clock_ms(clockid_t clock)
 {

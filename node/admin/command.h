@@ -16,7 +16,8 @@ struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    uint64_t started_ms; /* monotonic, of the node's start */
+    uint64_t started_ms;               /* monotonic, of the node's start */
+    const struct admin_reload *reload; /* the last one; NULL: there was none */
 };
 uint64_t admin_mono_ms(void);
 uint64_t admin_wall_ms(void);
@@ -97,5 +98,6 @@ extern const struct command commands_auth[];
 extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
+extern const struct command commands_reload[];
 
 #endif

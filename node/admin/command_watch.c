@@ -140,7 +140,7 @@ static void slow_put(struct text *out, const struct slow_sub *e)
 static void slow_list(struct call *c)
 {
     struct slow_ask a = {0};
-    uint32_t max = node_conf(c->env->conf.node)->settings->slow_subs_max;
+    uint32_t max = node_settings(c->env->conf.node)->slow_subs_max;
     for (uint32_t i = 0; i < io_workers(c->env->conf.io); i++)
         shard_ask(c->env->conf.io, i, slow_call, &a);
     if (a.n)

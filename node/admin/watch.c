@@ -2,12 +2,14 @@
 #include "node/admin/watch.h"
 
 #include "node/admin/process.h"
+#include "node/admin/reload.h"
 #include "node/io/acl_file.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { NEARLY_PERCENT = 90 };
 
@@ -60,6 +62,15 @@ static void secrets_look(struct admin_env *env, uint64_t wall_ms)
                  listener);
 }
 
+static void config_look(struct admin_env *env, uint64_t wall_ms)
+{
+    const struct admin_reload *r = env->reload;
+    if (r && !r->is_good)
+        alarm_on(&env->alarms, wall_ms, "configuration",
+                 "The configuration cannot be used, what was read before stays in force: %.*s",
+                 (int)strcspn(r->fault, "\n"), r->fault);
+}
+
 static void acl_look(struct admin_env *env, uint64_t wall_ms)
 {
     struct acl_fault fault;
@@ -101,6 +112,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     alarms_begin(&env->alarms);
     store_look(env, wall_ms);
     process_look(env, wall_ms);
+    config_look(env, wall_ms);
     acl_look(env, wall_ms);
     secrets_look(env, wall_ms);
     cluster_look(env, wall_ms);

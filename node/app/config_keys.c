@@ -65,15 +65,15 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
-    LKEY(k "authentication", LIST, 0, authentication, "[auto]", 0, 8, NULL,                                  \
+    LKEY(k "authentication", LIST, RELOAD, authentication, "[auto]", 0, 8, NULL,                                  \
          "methods that check clients, in their order: certificate, psk, password_file; auto is those that are configured"),    \
-    LKEY(k "access_rules", LIST, 0, access_rules, "[]", 0, 1000, NULL,                                       \
+    LKEY(k "access_rules", LIST, RELOAD, access_rules, "[]", 0, 1000, NULL,                                       \
          "who may connect, such as [\"allow 10.0.0.0/8\", \"deny all\"]: the first rule that fits decides, and where none fits the address is allowed"), \
-    LKEY(k "proxy_protocol", BOOL, 0, proxy_protocol, "false", 0, 0, NULL,                                   \
+    LKEY(k "proxy_protocol", BOOL, RELOAD, proxy_protocol, "false", 0, 0, NULL,                                   \
          "connections come from proxies and begin with a header of the PROXY protocol, version 1 or 2, that names the client"), \
-    LKEY(k "proxy_protocol_trusted", LIST, 0, proxy_protocol_trusted, "[]", 0, 1000, NULL,                   \
+    LKEY(k "proxy_protocol_trusted", LIST, RELOAD, proxy_protocol_trusted, "[]", 0, 1000, NULL,                   \
          "addresses and networks of these proxies, or all; others cannot connect"),                          \
-    LKEY(k "proxy_protocol_timeout", DURATION, SECONDS, proxy_protocol_timeout_ms, "3s", 100, MS_H, NULL,    \
+    LKEY(k "proxy_protocol_timeout", DURATION, RELOAD | SECONDS, proxy_protocol_timeout_ms, "3s", 100, MS_H, NULL,    \
          "time for the header of the PROXY protocol to come"),                                               \
     LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
          "connections that may wait to be accepted"),                                                        \
@@ -81,31 +81,31 @@ static const char *const barriers[] = {"peers", "local", NULL};
          "send small packets at once (TCP_NODELAY)")
 
 #define SSL_KEYS(k)                                                                                          \
-    LKEY(k "ssl_options.certfile", PATH, 0, ssl.certfile, "", 0, 0, NULL,                                    \
+    LKEY(k "ssl_options.certfile", PATH, RELOAD, ssl.certfile, "", 0, 0, NULL,                                    \
          "PEM file with the certificate and its chain"),                                                     \
-    LKEY(k "ssl_options.keyfile", PATH, 0, ssl.keyfile, "", 0, 0, NULL,                                      \
+    LKEY(k "ssl_options.keyfile", PATH, RELOAD, ssl.keyfile, "", 0, 0, NULL,                                      \
          "PEM file with the private key of the certificate"),                                                \
-    LKEY(k "ssl_options.cacertfile", PATH, 0, ssl.cacertfile, "", 0, 0, NULL,                                \
+    LKEY(k "ssl_options.cacertfile", PATH, RELOAD, ssl.cacertfile, "", 0, 0, NULL,                                \
          "PEM file with the authorities that sign client certificates"),                                     \
-    LKEY(k "ssl_options.versions", SET, 0, ssl.versions, "[tlsv1.2, tlsv1.3]", 0, 0, tls_versions,           \
+    LKEY(k "ssl_options.versions", SET, RELOAD, ssl.versions, "[tlsv1.2, tlsv1.3]", 0, 0, tls_versions,           \
          "TLS versions to offer"),                                                                           \
-    LKEY(k "ssl_options.ciphers", LIST, 0, ssl.ciphers, "[]", 0, 64, NULL,                                   \
+    LKEY(k "ssl_options.ciphers", LIST, RELOAD, ssl.ciphers, "[]", 0, 64, NULL,                                   \
          "cipher suites to offer, by OpenSSL's names, best first; empty is OpenSSL's own choice"),           \
-    LKEY(k "ssl_options.verify", ENUM, 0, ssl.verify, "verify_none", 0, 0, verifies,                         \
+    LKEY(k "ssl_options.verify", ENUM, RELOAD, ssl.verify, "verify_none", 0, 0, verifies,                         \
          "verify_peer checks certificates that clients present"),                                            \
-    LKEY(k "ssl_options.fail_if_no_peer_cert", BOOL, 0, ssl.fail_if_no_peer_cert, "false", 0, 0, NULL,       \
+    LKEY(k "ssl_options.fail_if_no_peer_cert", BOOL, RELOAD, ssl.fail_if_no_peer_cert, "false", 0, 0, NULL,       \
          "with verify_peer: refuse clients that present no certificate"),                                    \
-    LKEY(k "ssl_options.crlfile", PATH, 0, ssl.crlfile, "", 0, 0, NULL,                                      \
+    LKEY(k "ssl_options.crlfile", PATH, RELOAD, ssl.crlfile, "", 0, 0, NULL,                                      \
          "PEM file with the certificates that each authority has revoked; a list that is out of date refuses all of its certificates"), \
-    LKEY(k "ssl_options.peer_cert_as_username", ENUM, 0, ssl.peer_cert_as_username, "disabled", 0, 0,        \
+    LKEY(k "ssl_options.peer_cert_as_username", ENUM, RELOAD, ssl.peer_cert_as_username, "disabled", 0, 0,        \
          cert_names, "what of a verified client certificate is the user name: cn, dn, or san, its first URI, else DNS name, else e-mail address"), \
-    LKEY(k "ssl_options.psk_file", PATH, 0, ssl.psk_file, "", 0, 0, NULL,                                    \
+    LKEY(k "ssl_options.psk_file", PATH, RELOAD, ssl.psk_file, "", 0, 0, NULL,                                    \
          "file with a line IDENTITY:KEY for each client that has a key instead of a certificate, the key in hexadecimal digits; the identity is the user name"), \
     LKEY(k "ssl_options.handshake_timeout", DURATION, RELOAD | SECONDS, ssl.handshake_timeout_ms, "15s",     \
          100, MS_H, NULL, "time for the TLS handshake")
 
 #define WS_KEYS(k)                                                                                           \
-    LKEY(k "websocket.mqtt_path", STRING, URL_PATH, ws.mqtt_path, "/mqtt", 1, 255, NULL,                     \
+    LKEY(k "websocket.mqtt_path", STRING, RELOAD | URL_PATH, ws.mqtt_path, "/mqtt", 1, 255, NULL,                     \
          "path of the URL that MQTT is served on"),                                                          \
     LKEY(k "websocket.max_frame_size", SIZE, RELOAD | INF, ws.max_frame_size, "16MB", 125, 4 * GB, NULL,     \
          "largest WebSocket frame; it may hold several MQTT packets or a part of one"),                      \
@@ -204,7 +204,7 @@ const struct config_key config_keys[] = {
     KEY("mqtt.max_outbuf", SIZE, RELOAD, mqtt.max_outbuf, "1MB", 4 * KB, GB, NULL,
         "bytes that wait for the socket of one client that reads slowly, before QoS 0 messages to it are dropped"),
 
-    KEY("authentication.password_file", PATH, RELOAD, auth.password_file, "", 0, 0, NULL,
+    KEY("authentication.password_file", PATH, 0, auth.password_file, "", 0, 0, NULL,
         "file with users and hashes of their passwords, see covey passwd; empty is none"),
     KEY("authentication.threads", INT, 0, auth.threads, "2", 1, 64, NULL,
         "threads that check passwords; each takes a processor and the memory of a hash while it does"),
@@ -215,17 +215,17 @@ const struct config_key config_keys[] = {
     KEY("authentication.argon2.passes", INT, RELOAD, auth.argon2_passes, "2", 1, 64, NULL,
         "times that this memory is passed over; more makes guessing dearer, and each first login"),
 
-    KEY("authorization.file", PATH, 0, authorization.file, "", 0, 0, NULL,
+    KEY("authorization.file", PATH, RELOAD, authorization.file, "", 0, 0, NULL,
         "file with the rules of who may publish and subscribe what, see docs/authorization.md; empty: everybody everything"),
-    KEY("authorization.no_match", ENUM, 0, authorization.no_match, "deny", 0, 0, effects,
+    KEY("authorization.no_match", ENUM, RELOAD, authorization.no_match, "deny", 0, 0, effects,
         "what holds where no rule of the file fits"),
-    KEY("authorization.deny_action", ENUM, 0, authorization.deny_action, "ignore", 0, 0, deny_actions,
+    KEY("authorization.deny_action", ENUM, RELOAD, authorization.deny_action, "ignore", 0, 0, deny_actions,
         "what becomes of a client that publishes what it may not: the message is dropped, or the connection ends"),
     KEY("authorization.cache.enable", BOOL, 0, authorization.cache_enable, "true", 0, 0, NULL,
         "remember verdicts on topics"),
     KEY("authorization.cache.max_size", INT, 0, authorization.cache_max_size, "32768", 1, 16777216, NULL,
         "verdicts that each worker remembers, rounded up to a power of two"),
-    KEY("authorization.cache.ttl", DURATION, 0, authorization.cache_ttl_ms, "1m", 1, MS_D, NULL,
+    KEY("authorization.cache.ttl", DURATION, RELOAD, authorization.cache_ttl_ms, "1m", 1, MS_D, NULL,
         "for how long"),
 
     KEY("retainer.enable", BOOL, RELOAD, retainer.enable, "true", 0, 0, NULL,
@@ -242,12 +242,12 @@ const struct config_key config_keys[] = {
     KEY("delayed.max_delayed_messages", INT, RELOAD | INF | ZERO_INF, delayed.max_delayed_messages, "0", 1,
         UINT32_MAX, NULL, "how many of them may wait on this node"),
 
-    KEY("rewrite.rules", STRING, 0, rewrite_rules, "", 0, 65535, NULL,
+    KEY("rewrite.rules", STRING, RELOAD, rewrite_rules, "", 0, 65535, NULL,
         "topics that stand for others, as \"publish|subscribe|all FILTER EXPRESSION TOPIC; ..\"; empty is none"),
-    KEY("auto_subscribe.topics", STRING, 0, auto_subscribe_topics, "", 0, 65535, NULL,
+    KEY("auto_subscribe.topics", STRING, RELOAD, auto_subscribe_topics, "", 0, 65535, NULL,
         "what every client is subscribed to, as \"FILTER qos=1 nl=0 rap=0 rh=0; ..\", with ${clientid} and ${username}"),
 
-    KEY("topic_metrics.topics", STRING, 0, topic_metrics_topics, "", 0, 65535, NULL,
+    KEY("topic_metrics.topics", STRING, RELOAD, topic_metrics_topics, "", 0, 65535, NULL,
         "topics whose messages are counted one by one, separated by semicolons"),
     KEY("slow_subs.enable", BOOL, RELOAD, slow_subs.enable, "false", 0, 0, NULL,
         "list clients that take long to acknowledge"),
@@ -379,7 +379,7 @@ const struct config_key config_keys[] = {
         "where the log goes; auto is the file for a node that runs in the background, else stderr"),
     KEY("log.file", PATH, AUTO, log.file, "auto", 0, 0, NULL,
         "the log file; auto is log/covey.log in node.data_dir"),
-    KEY("log.format", ENUM, 0, log.format, "text", 0, 0, log_formats,
+    KEY("log.format", ENUM, RELOAD, log.format, "text", 0, 0, log_formats,
         "one line of text or one JSON object an event"),
 };
 const size_t config_keys_n = array_len(config_keys);

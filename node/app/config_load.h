@@ -12,6 +12,12 @@
  * command that only wants to know the control socket may lack the right to read them. */
 enum config_files { CONFIG_FILES_CHECKED, CONFIG_FILES_IGNORED };
 
+/* A value that counts over file and environment. */
+struct config_pin {
+    const char *path; /* of a key; its listener is made when it is not there */
+    const char *text;
+};
+
 struct config_source {
     const char *file; /* read unless text is given; NULL: no file */
     const char *text; /* the content to use under the name of file; NULL: read the file */
@@ -19,9 +25,14 @@ struct config_source {
     const char *const *env; /* as environ; NULL: none. Also where HOME and XDG_DATA_HOME are looked up */
     bool is_root;           /* of the user who runs the node */
     enum config_files files;
+    const struct config_pin *pins;
+    size_t pins_n;
 };
 
 enum { CONFIG_FILE_BYTES_MAX = 1 << 20 };
+
+/* The whole file, from malloc(), a NUL behind it; NULL, reported, when it cannot be read or is too large. */
+char *config_file_read(const char *file, size_t *n, struct config_report *report);
 
 /* The configuration, the caller's, ended by config_free(); NULL when the report has errors. With warnings
  * only, the configuration is good. Touches nothing but the files that it reads. */

@@ -3,8 +3,8 @@
 
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
-#include "node/app/config_load.h"
-#include "node/app/settings.h"
+#include "node/app/logger.h"
+#include "node/app/reload.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
 #include "node/io/io.h"
@@ -24,10 +24,7 @@ enum { CLUSTER_STOP_MS = 2000 };
 struct parts {
     const struct config *conf;
     struct log_sink *log;
-    struct settings settings;
-    struct settings *listener_settings;
-    struct io_listener_conf *listeners;
-    struct config_strings *strings;
+    struct reload *reload;
     struct store *store;
     struct writer *writer;
     struct node *node;
@@ -37,7 +34,6 @@ struct parts {
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
-    struct admin_setting *shown; /* the configuration, for people */
     uint64_t boot_wall_ms;
     struct node_id id;
     uint64_t boot_epoch;
@@ -177,11 +173,9 @@ static enum err core_start(struct parts *p)
         .epoch = p->boot_epoch,
         .is_clustered = p->conf->cluster.enable,
         .commit_ops = (uint32_t)p->conf->storage.commit_ops,
-        .settings = &p->settings,
+        .settings = &reload_generation(p->reload)->settings,
         .acl = acl,
         .acl_slots = az->cache_enable ? (uint32_t)az->cache_max_size : 0,
-        .acl_ttl_ms = (uint32_t)az->cache_ttl_ms,
-        .acl_disconnects = az->deny_action == CONFIG_DENY_DISCONNECT,
         .store = p->store,
         .vet = authn_ops(p->authn),
         .log = p->log,
@@ -223,33 +217,14 @@ static enum err cluster_make(struct parts *p)
     return cluster_io_new(&p->cluster, &cc);
 }
 
-/* A disabled TLS listener without a certificate is not even one that could be started later. */
-static bool is_usable(const struct config_listener *l)
-{
-    bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
-    return l->enable || !tls || l->ssl.certfile[0];
-}
-
 static enum err io_part_start(struct parts *p)
 {
-    uint32_t used = 0;
-    size_t n = p->conf->listeners_n;
-    p->listener_settings = mem_zalloc(sizeof *p->listener_settings * (n + 1));
-    p->listeners = mem_zalloc(sizeof *p->listeners * (n + 1));
-    p->strings = mem_zalloc(sizeof *p->strings * (n + 1));
-    for (size_t i = 0; i < n; i++) {
-        const struct config_listener *l = &p->conf->listeners[i];
-        if (!is_usable(l))
-            continue;
-        p->listener_settings[used] = settings_of_listener(p->conf, l);
-        listener_conf_of(&p->listeners[used], l, &p->listener_settings[used], &p->strings[used]);
-        used++;
-    }
+    const struct generation *g = reload_generation(p->reload);
     struct io_conf ic = {
         .node = p->node,
         .writer = p->writer,
-        .listeners = p->listeners,
-        .listeners_n = used,
+        .listeners = g->listeners,
+        .listeners_n = g->listeners_n,
         .cluster = p->cluster,
         .commit_interval_ms = (uint32_t)((p->conf->storage.commit_interval_us + 999) / 1000),
         .log = p->log,
@@ -274,19 +249,6 @@ static void view_io_stats(void *ctx, struct cluster_io_stats *out)
     cluster_io_stats(ctx, out);
 }
 
-/* What has a value. */
-static size_t shown_make(struct parts *p)
-{
-    size_t n = 0;
-    p->shown = mem_zalloc((p->conf->items_n + 1) * sizeof *p->shown);
-    for (size_t i = 0; i < p->conf->items_n; i++) {
-        const struct config_item *item = &p->conf->items[i];
-        if (item->given)
-            p->shown[n++] = (struct admin_setting){item->path, item->text, item->where};
-    }
-    return n;
-}
-
 static bool auth_is_stale(void *ctx)
 {
     struct parts *p = ctx;
@@ -301,6 +263,8 @@ static enum err auth_reload(void *ctx)
 
 static enum err admin_start(struct parts *p)
 {
+    const struct admin_reload *shown = reload_shown(p->reload);
+    reload_start(p->reload, &(struct reload_parts){p->io, p->node, p->authn, p->acl_file});
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
     struct admin_conf ac = {
         .io = p->io,
@@ -316,8 +280,12 @@ static enum err admin_start(struct parts *p)
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,
-        .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
-        .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
+        .reload = reload_run,
+        .reload_ctx = p->reload,
+        .settings = shown->settings,
+        .settings_n = shown->settings_n,
+        .sys_interval_ms = shown->sys_interval_ms,
+        .sys_heartbeat_ms = shown->sys_heartbeat_ms,
         .log = p->log,
     };
     if (p->conf->http.enable) {
@@ -325,8 +293,6 @@ static enum err admin_start(struct parts *p)
         ac.http_addr_n = p->conf->http.bind.len;
         ac.http_text = p->conf->http.bind_text;
         ac.data_dir = p->conf->node.data_dir;
-        ac.settings_n = shown_make(p);
-        ac.settings = p->shown;
         ac.token_idle_ms = p->conf->http.token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
@@ -343,7 +309,6 @@ static void leave(struct mesh *m, void *arg)
 static void parts_stop(struct parts *p)
 {
     admin_free(p->admin);
-    free(p->shown);
     if (p->cluster && p->io)
         cluster_io_call(p->cluster, leave, NULL);
     if (p->io)
@@ -359,38 +324,50 @@ static void parts_stop(struct parts *p)
     acl_file_free(p->acl_file);
     io_defer_barrier();
     store_close(p->store);
-    for (size_t i = 0; p->strings && i < p->conf->listeners_n; i++) {
-        free(p->strings[i].ciphers);
-        free(p->strings[i].ciphersuites);
-    }
-    free(p->strings);
-    free(p->listeners);
-    free(p->listener_settings);
+    reload_free(p->reload);
 }
 
-/* SIGTERM and SIGINT are waited for here; every thread started later inherits that they are blocked. */
+/* SIGTERM, SIGINT and SIGHUP are waited for here; every thread started later inherits that they are blocked.
+ */
 static void signals_block(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a crash */
+}
+
+/* Until one that ends the node; returns it. A SIGHUP during the start has waited, one that comes later than
+ * this changes nothing any more. */
+static int signals_await(struct parts *p, const sigset_t *set)
+{
+    int number = 0;
+    if (logger_hangup_came())
+        admin_reload_soon(p->admin);
+    for (;;) {
+        if (sigwait(set, &number) != 0)
+            continue;
+        if (number != SIGHUP)
+            return number;
+        logger_reopen_soon();
+        admin_reload_soon(p->admin);
+    }
 }
 
 int node_run(const struct config *conf, struct log_sink *log)
 {
     struct parts p = {.conf = conf, .log = log, .boot_wall_ms = wall_ms()};
     sigset_t set;
-    int signal_number = 0;
     if (sodium_init() < 0) {
         LOG(log, LOG_ERROR, "node no random numbers from the system");
         return 1;
     }
     signals_block(&set);
     descriptors_raise(log);
-    p.settings = settings_of(conf);
+    p.reload = reload_new(conf, (const char *const *)environ, log);
     enum err e = acl_make(&p);
     if (e == OK)
         e = authn_make(&p);
@@ -407,9 +384,8 @@ int node_run(const struct config *conf, struct log_sink *log)
     if (e == OK) {
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
-        while (sigwait(&set, &signal_number) != 0)
-            ;
-        LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);
+        int number = signals_await(&p, &set);
+        LOG(log, LOG_NOTICE, "node stopping signal=%d", number);
     } else {
         LOG(log, LOG_ERROR, "node did not start error=\"%s\"", err_name(e));
     }

@@ -64,7 +64,7 @@ bool on_puback(struct conn *c, const uint8_t *body, uint32_t n)
     const struct slot *slot = slot_of(c->session, a.packet_id, 1, SLOT_SENT, &seq);
     if (!slot)
         return true; /* late or wrong: nothing to finish */
-    if (unlikely(c->shard->node->conf.settings->slow_subs_ms))
+    if (unlikely(c->shard->settings->slow_subs_ms))
         slow_subs_note(c->session, slot);
     COUNT(c->shard, MESSAGES_ACKED);
     session_acked(c->session, seq);
@@ -99,7 +99,7 @@ bool on_pubrec(struct conn *c, const uint8_t *body, uint32_t n)
             slot ? session_pubrel(s, a.packet_id) : conn_pubrel(c, a.packet_id, RC_PACKET_ID_NOT_FOUND);
         return true;
     }
-    if (unlikely(c->shard->node->conf.settings->slow_subs_ms))
+    if (unlikely(c->shard->settings->slow_subs_ms))
         slow_subs_note(s, slot);
     if (a.code >= RC_UNSPECIFIED_ERROR) { /* [MQTT-4.4.0-2] */
         session_acked(s, seq);

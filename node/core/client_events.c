@@ -124,7 +124,7 @@ static void publish(struct shard *sh, struct bytes topic, struct json *j)
 
 static bool is_on(const struct shard *sh, enum event e)
 {
-    return unlikely(sh->node->conf.settings->events & e);
+    return unlikely(sh->settings->events & e);
 }
 
 static void put_conn(struct json *j, const struct conn *c)

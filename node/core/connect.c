@@ -272,7 +272,7 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
         connack_hold(c);
     if (c->state == CONN_OPEN)
         client_event_connected(c);
-    const char *topics = c->shard->node->conf.settings->auto_subscribe;
+    const char *topics = c->shard->settings->auto_subscribe;
     if (topics && *topics && c->state == CONN_OPEN)
         auto_subscribe(c, topics);
     return c->state == CONN_OPEN;

@@ -91,7 +91,7 @@ static enum reason refuse(struct shard *sh, struct publication *p, enum reason c
 
 enum reason delayed_publish(struct shard *sh, struct publication *p)
 {
-    const struct settings *set = sh->node->conf.settings;
+    const struct settings *set = sh->settings;
     struct message_in m = p->m;
     enum topic_verdict verdict;
     uint64_t when_ms;

@@ -101,12 +101,12 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     struct sendq *q = s->q;
     bool now = how->qos && can_send_now(s, p) && (!persistent || persist_reserve(s));
     size_t bytes = sizeof(struct msg) + p->m.topic.n + p->m.props.n + p->m.payload.n;
-    if (!now && is_full(s, sh->node->conf.settings, bytes)) {
+    if (!now && is_full(s, sh->settings, bytes)) {
         COUNT(sh, DROPPED_QUEUE_FULL);
         s->dropped++;
         return false;
     }
-    bool keeps = persistent || sh->node->conf.settings->slow_subs_ms;
+    bool keeps = persistent || sh->settings->slow_subs_ms;
     struct msg *m = now && !keeps ? NULL : publication_msg(sh, p);
     if (!m && (!now || persistent))
         return false;
@@ -145,7 +145,7 @@ void deliver_kept(struct shard *sh, struct publication *p, struct session *s, un
                   const uint32_t *ids, uint32_t ids_n)
 {
     struct publish_how how = {.qos = (uint8_t)qos, .retain = retain, .ids = ids, .ids_n = ids_n};
-    bool keep_qos0 = !s->conn && session_is_persistent(s) && sh->node->conf.settings->queue_qos0;
+    bool keep_qos0 = !s->conn && session_is_persistent(s) && sh->settings->queue_qos0;
     if (qos == 0 && !keep_qos0)
         deliver_qos0(sh, p, s, &how);
     else if (!deliver_queued(sh, p, s, &how)) {
@@ -178,7 +178,7 @@ static inline bool is_out(struct shard *sh, const struct publication *p, struct 
         return true;
     if (p->origin != sub->session->number || !p->origin)
         return false;
-    if (!sub->no_local && !sh->node->conf.settings->ignore_loop_deliver) /* [MQTT-3.8.3-3] */
+    if (!sub->no_local && !sh->settings->ignore_loop_deliver) /* [MQTT-3.8.3-3] */
         return false;
     COUNT(sh, DROPPED_NO_LOCAL);
     return true;
@@ -187,7 +187,7 @@ static inline bool is_out(struct shard *sh, const struct publication *p, struct 
 static inline unsigned sub_qos(const struct shard *sh, const struct publication *p,
                                const struct subscription *sub)
 {
-    if (sh->node->conf.settings->upgrade_qos)
+    if (sh->settings->upgrade_qos)
         return sub->qos;
     return p->m.qos < sub->qos ? p->m.qos : sub->qos; /* [MQTT-3.8.4-8] */
 }

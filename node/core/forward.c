@@ -144,7 +144,7 @@ void forward_mark(struct shard *sh, uint32_t via, void (*fn)(struct mesh *m, voi
 static void entry_of(struct shard *sh, struct publication *p, struct publish_entry *e)
 {
     /* QoS 0 is not looked for doubles, unless it may be delivered with more. */
-    if (!p->uid && (p->m.qos || sh->node->conf.settings->upgrade_qos))
+    if (!p->uid && (p->m.qos || sh->settings->upgrade_qos))
         p->uid = shard_uid(sh, p->hold);
     *e = (struct publish_entry){.topic = p->m.topic,
                                 .payload = p->m.payload,

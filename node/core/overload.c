@@ -53,7 +53,7 @@ bool overload_step(struct overload *o, const struct overload_limits *limits, uin
 
 void shard_note_load(struct shard *sh, uint64_t lag_ms, uint64_t memory_bytes)
 {
-    const struct overload_limits *limits = &sh->node->conf.settings->overload;
+    const struct overload_limits *limits = &sh->settings->overload;
     struct overload *o = &sh->overload;
     uint8_t before = o->level;
     if (!limits->is_on || !overload_step(o, limits, lag_ms, memory_bytes, sh->now_ms))

@@ -26,7 +26,7 @@ static bool is_double(const struct parcel *p, uint64_t uid)
 
 static bool is_full(const struct session *s, const struct parcel *p)
 {
-    uint32_t max = s->shard->node->conf.settings->queue_len_max;
+    uint32_t max = s->shard->settings->queue_len_max;
     return max && p->held_n + (s->q ? s->q->queued : 0) >= max;
 }
 

@@ -46,8 +46,7 @@ static void send_slot(struct session *s, struct slot *slot, uint64_t seq)
     bool sent = conn_publish(sh, s->conn, &p, &how);
     if (sent && slot->qos) {
         slot->state = SLOT_SENT;
-        if (!session_is_persistent(s) &&
-            !sh->node->conf.settings->slow_subs_ms) { /* nobody will ask for it again */
+        if (!session_is_persistent(s) && !sh->settings->slow_subs_ms) { /* nobody will ask for it again */
             msg_unref(slot->msg);
             slot->msg = NULL;
         }

@@ -49,7 +49,7 @@ static bool refuse(struct shard *sh, struct publication *p)
 /* As many as are allowed are kept, and none of them is of this topic. */
 static bool is_one_too_many(struct shard *sh, struct bytes key)
 {
-    uint64_t max = sh->node->conf.settings->retained_count_max;
+    uint64_t max = sh->settings->retained_count_max;
     struct bytes record;
     if (!max || store_count(sh->node->conf.store, STORE_RETAINED) < max)
         return false;
@@ -62,7 +62,7 @@ static bool is_one_too_many(struct shard *sh, struct bytes key)
 
 bool retained_publish(struct shard *sh, struct publication *p)
 {
-    const struct settings *set = sh->node->conf.settings;
+    const struct settings *set = sh->settings;
     uint8_t buf[RETAINED_KEY_MAX];
     struct bytes key = retained_key(buf, p->m.topic);
     if (p->m.payload.n == 0) { /* [MQTT-3.3.1-6, MQTT-3.3.1-7] */

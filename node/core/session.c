@@ -41,7 +41,7 @@ struct session *session_new(struct shard *sh, struct bytes id, uint64_t number)
     s->created_ms = s->since_ms = sh->wall_ms;
     s->id_n = (uint16_t)id.n;
     bytes_put((uint8_t *)s->id, id);
-    s->inflight_max = sh->node->conf.settings->inflight_max;
+    s->inflight_max = sh->settings->inflight_max;
     wheel_timer_init(&s->timer);
     list_init(&s->dirty_link);
     ptrtab_add(&sh->sessions, s);

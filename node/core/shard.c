@@ -20,6 +20,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     struct shard *sh = mem_zalloc(sizeof *sh);
     sh->node = node;
     sh->number = number;
+    sh->settings = node->conf.settings;
     sh->random = hash_u64(number + 1, node->conf.seed) | 1;
     sh->session_next = 1;
     sh->wall_ms = node->conf.boot_wall_ms;
@@ -42,8 +43,8 @@ struct shard *shard_new(struct node *node, uint32_t number)
     delayed_init(&sh->delayed);
     bans_init(&sh->bans, node->conf.seed);
     topic_metrics_init(&sh->topic_metrics);
-    topic_metrics_load(sh, node->conf.settings->topic_metrics);
-    sh->rewrite = rewrite_new(node->conf.settings->rewrite_rules);
+    topic_metrics_load(sh, sh->settings->topic_metrics);
+    sh->rewrite = rewrite_new(sh->settings->rewrite_rules);
     return sh;
 }
 

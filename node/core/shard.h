@@ -26,6 +26,11 @@ void shard_set_time(struct shard *sh, uint64_t mono_ms, uint64_t wall_ms);
 /* Works off timers that are due. Call every WHEEL_TICK_MS or so. */
 void shard_tick(struct shard *sh);
 
+/* The node's own settings as the shard knows them. */
+const struct settings *shard_settings(const struct shard *sh);
+/* Other ones from now on; the shard has no use for the old ones then, but its connections keep theirs. */
+void shard_set_settings(struct shard *sh, const struct settings *settings);
+
 /* The next connection that wants the I/O layer's attention (see conn.h), or NULL. */
 struct conn *shard_dirty_take(struct shard *sh);
 void shard_dirty_add(struct shard *sh, struct conn *c);

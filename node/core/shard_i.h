@@ -35,6 +35,7 @@ struct encoder {
 
 struct shard {
     struct node *node;
+    const struct settings *settings; /* the node's own */
     uint32_t number;
     uint32_t mark; /* of the publish under way */
     uint64_t now_ms;
@@ -92,6 +93,7 @@ struct shard {
 
 struct node {
     struct node_conf conf;
+    const struct settings *settings; /* of the admin thread, which changes it */
     struct routes *routes;
     struct shard *shards[NODE_SHARDS_MAX];
     uint64_t retained_given[NODE_SHARDS_MAX];   /* retained changes put into a shard's batches, atomic */

@@ -43,7 +43,7 @@ static uint64_t slots_of(const struct shard *sh, const struct route *r, uint32_t
 /* A number below n, by the strategy that is configured. */
 static uint32_t choose(struct shard *sh, const struct publication *p, struct route *r, uint32_t n)
 {
-    switch (sh->node->conf.settings->share_strategy) {
+    switch (sh->settings->share_strategy) {
     case SHARE_ROUND_ROBIN:
         return (uint32_t)(__atomic_fetch_add(&r->u.share->turn, 1, __ATOMIC_RELAXED) % n);
     case SHARE_HASH_CLIENTID:
@@ -121,7 +121,7 @@ static void deliver(struct shard *sh, struct publication *p, struct route *r, ui
 {
     uint64_t slots = slots_of(sh, r, not_peer);
     uint32_t here = online_here(sh->node, r), total = here;
-    if (sh->node->conf.settings->share_strategy == SHARE_LOCAL) {
+    if (sh->settings->share_strategy == SHARE_LOCAL) {
         uint32_t mine = online_at(r, sh->number);
         if (mine) {
             share_deliver_here(sh, p, r->id, choose(sh, p, r, mine));

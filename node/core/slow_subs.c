@@ -59,7 +59,7 @@ static struct slow_sub **place_of(struct slow_subs *t, uint32_t max, struct byte
 static void put(struct shard *sh, struct bytes id, struct bytes topic, uint64_t took_ms)
 {
     struct slow_subs *t = &sh->slow_subs;
-    uint32_t max = sh->node->conf.settings->slow_subs_max;
+    uint32_t max = sh->settings->slow_subs_max;
     if (!t->v)
         t->v = mem_zalloc((max + 1) * sizeof(struct slow_sub *));
     struct slow_sub **at = place_of(t, max, id, topic, took_ms);
@@ -83,7 +83,7 @@ void slow_subs_note(struct session *s, const struct slot *slot)
     if (!slot->msg)
         return;
     uint64_t from_ms = slot->msg->created_ms > s->since_ms ? slot->msg->created_ms : s->since_ms;
-    if (sh->wall_ms < from_ms + sh->node->conf.settings->slow_subs_ms)
+    if (sh->wall_ms < from_ms + sh->settings->slow_subs_ms)
         return;
     COUNT(sh, SLOW_DELIVERIES);
     put(sh, session_id(s), msg_topic(slot->msg), sh->wall_ms - from_ms);
@@ -96,7 +96,7 @@ void slow_subs_tick(struct shard *sh)
         return;
     t->look_ms = sh->now_ms + LOOK_EVERY_MS;
     for (uint32_t i = t->n; i-- > 0;) {
-        if (t->v[i]->last_ms + sh->node->conf.settings->slow_subs_expiry_ms > sh->wall_ms)
+        if (t->v[i]->last_ms + sh->settings->slow_subs_expiry_ms > sh->wall_ms)
             continue;
         free(t->v[i]);
         t->v[i] = t->v[--t->n];

@@ -66,7 +66,7 @@ static void undo_add(struct suback *b, struct bytes filter)
 static enum reason filter_judge(const struct session *s, struct bytes text, struct topic_filter *f,
                                 const char **why)
 {
-    const struct settings *set = s->conn ? s->conn->settings : s->shard->node->conf.settings;
+    const struct settings *set = s->conn ? s->conn->settings : s->shard->settings;
     enum topic_verdict v = topic_filter_parse(text, set->topic_levels_max, f);
     if (v != TOPIC_OK) { /* [MQTT-4.7.1-1, MQTT-4.8.2-1] */
         *why = topic_verdict_text(v);
@@ -99,7 +99,7 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
                               const char **text)
 {
     struct topic_filter f;
-    const struct settings *set = s->conn ? s->conn->settings : s->shard->node->conf.settings;
+    const struct settings *set = s->conn ? s->conn->settings : s->shard->settings;
     enum reason code = filter_judge(s, item->filter, &f, text);
     if (code != RC_SUCCESS)
         return code;
