@@ -39,6 +39,7 @@ struct writer {
     struct queue in; /* under lock */
     bool is_stopping;
     struct writer_stats stats;
+    struct hist commits; /* the thread's to write */
 
     /* The thread's own. */
     struct queue work;
@@ -59,6 +60,7 @@ static enum err commit(struct writer *w, unsigned n)
     uint64_t start = now_us(), ops = 0;
     enum err e = store_commit(w->store, w->group, n);
     uint64_t took = now_us() - start;
+    hist_add(&w->commits, took);
     for (unsigned i = 0; i < n; i++)
         ops += w->group[i]->ops;
     pthread_mutex_lock(&w->lock);
@@ -247,4 +249,5 @@ void writer_stats(struct writer *w, struct writer_stats *out)
     *out = w->stats;
     w->stats.commit_us_max = 0;
     pthread_mutex_unlock(&w->lock);
+    hist_read(&out->commits_took, &w->commits);
 }

@@ -7,6 +7,7 @@
  * that one that cannot be stored does not fail the others. Batches of one submitter commit in the order in
  * which they came. */
 
+#include "proto/base/hist.h"
 #include "storage/store.h"
 
 struct writer;
@@ -28,6 +29,7 @@ struct writer_stats {
     uint64_t ops;
     uint64_t commit_us_last;
     uint64_t commit_us_max; /* since the last call */
+    struct hist_sum commits_took;
 };
 void writer_stats(struct writer *w, struct writer_stats *out); /* any thread */
 

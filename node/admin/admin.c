@@ -76,7 +76,8 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 void admin_reload_soon(struct admin *a)
 {
     uint64_t one = 1;
-    CHECK(write(a->reload_fd, &one, sizeof one) == sizeof one);
+    ssize_t n = write(a->reload_fd, &one, sizeof one);
+    (void)n; /* full: it is on its way already */
 }
 
 static struct event_base *base_new(void)
@@ -97,10 +98,10 @@ static enum err admin_open(struct admin *a)
     a->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!a->base || a->stop_fd < 0 || a->reload_fd < 0)
         return ERR_LIMIT;
-    a->reload_event = event_new(a->base, a->reload_fd, EV_READ | EV_PERSIST, on_reload, a);
-    CHECK(a->reload_event && event_add(a->reload_event, NULL) == 0);
     a->stop_event = event_new(a->base, a->stop_fd, EV_READ, on_stop, a);
     CHECK(a->stop_event && event_add(a->stop_event, NULL) == 0);
+    a->reload_event = event_new(a->base, a->reload_fd, EV_READ | EV_PERSIST, on_reload, a);
+    CHECK(a->reload_event && event_add(a->reload_event, NULL) == 0);
     enum err e = server_new(&a->server, &a->env, a->base);
     if (e != OK)
         return e;
@@ -117,6 +118,7 @@ static enum err admin_open(struct admin *a)
 enum err admin_new(struct admin **out, const struct admin_conf *conf)
 {
     struct admin *a = mem_zalloc(sizeof *a);
+    a->stop_fd = a->reload_fd = -1;
     uint64_t wall_ms = admin_wall_ms();
     a->env.conf = *conf;
     a->env.figures = (struct figures){
@@ -147,10 +149,10 @@ void admin_free(struct admin *a)
     server_free(a->server);
     if (a->stop_event)
         event_free(a->stop_event);
-    if (a->stop_fd >= 0)
-        close(a->stop_fd);
     if (a->reload_event)
         event_free(a->reload_event);
+    if (a->stop_fd >= 0)
+        close(a->stop_fd);
     if (a->reload_fd >= 0)
         close(a->reload_fd);
     if (a->base)

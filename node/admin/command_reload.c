@@ -25,8 +25,9 @@ static void reload(struct call *c)
         return;
     }
     changes_put(c, "changed", r->changed, r->changed_n);
-    changes_put(c, "needs a restart", r->restart, r->restart_n);
-    text_add(&c->out, "ok\n");
+    changes_put(c, "restart", r->restart, r->restart_n);
+    text_printf(&c->out, "%zu changed, %zu need%s a restart\n", r->changed_n, r->restart_n,
+                r->restart_n == 1 ? "s" : "");
 }
 
 const struct command commands_reload[] = {

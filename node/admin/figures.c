@@ -49,15 +49,13 @@ static void add_io(struct figures *f)
 {
     struct io_stats s;
     io_stats(f->io, &s);
-    if (s.lag_ms_max > f->lag_ms_max)
-        f->lag_ms_max = s.lag_ms_max;
     stat_add(f, "connections.half_open", s.half_open);
     metric_add(f, "io.turns", s.turns);
     metric_add(f, "io.wakes", s.wakes);
     metric_add(f, "io.bytes.received", s.recv_bytes);
     metric_add(f, "io.bytes.sent", s.send_bytes);
     metric_add(f, "io.handed_over", s.handed_over);
-    metric_add(f, "io.lag_ms.max", f->lag_ms_max);
+    metric_add(f, "io.lag_ms.max", s.lag_ms_max);
     for (unsigned i = 1; i < IO_FAULTS_MAX; i++) { /* 0 is none */
         const char *name = io_fault_name(i);
         if (!name)

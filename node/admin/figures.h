@@ -23,7 +23,6 @@ struct figures {
     struct store *store;
     const struct cluster_view_ops *cluster; /* NULL: the node is alone, and there are no figures of it */
 
-    uint64_t lag_ms_max; /* since the start: their sources forget them when they are read */
     uint64_t commit_us_max;
     struct sys_figure stats[FIGURES_STATS_MAX];
     uint32_t stats_n;

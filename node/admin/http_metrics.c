@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/admin/histograms.h"
 #include "node/admin/http.h"
 #include "node/admin/process.h"
 
@@ -84,6 +85,7 @@ static void metrics(struct admin_env *env, const char *query, struct http_answer
         figure_put(&out->body, &f->stats[i], false);
     for (uint32_t i = 0; i < f->metrics_n; i++)
         figure_put(&out->body, &f->metrics[i], !is_gauge(f->metrics[i].name));
+    histograms_put(&out->body, env);
     alarms_put(&out->body, &env->alarms);
     process_put(&out->body, env);
 }

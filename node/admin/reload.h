@@ -8,7 +8,7 @@
 
 struct admin_change {
     const char *key;
-    const char *before, *after; /* as they would be written; "": there is none */
+    const char *before, *after; /* as they would be written, or that there is none */
 };
 
 /* What a reload has come to. Lives until the next one. */

@@ -7,7 +7,7 @@
 
 #include "node/app/config_load.h"
 
-typedef int cli_node_fn(const struct config *conf, struct log_sink *log);
+typedef int cli_node_fn(const struct config *conf, const char *const *env, struct log_sink *log);
 
 /* What main() returns. env is as environ; node_run as in node/app/node.h. */
 int cli_main(int argc, char **argv, const char *const *env, cli_node_fn *node_run);

@@ -56,7 +56,7 @@ int cli_ctl(const struct cli *cli)
     static const char *const help[] = {"help"};
     const char *const *words = cli->args_n ? cli->args : help;
     size_t n = cli->args_n ? cli->args_n : 1;
-    struct config *conf = cli_config_load(cli, CONFIG_FILES_IGNORED);
+    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     int status = 1;
     if (!conf)
         return 1;

@@ -20,6 +20,7 @@ enum { PING_EVERY_MS = 50, PING_TIMEOUT_MS = 1000, TAIL_LINES = 15 };
 /* What is the same however the node is run. */
 struct launch {
     const struct config *conf;
+    const char *const *env;
     cli_node_fn *node_run;
     const char *log_file; /* NULL: stderr */
     enum logger_stdio stdio;
@@ -67,7 +68,7 @@ static int launch_run(const struct launch *l)
     int status = 1;
     if (!e) {
         logger_catch_hangup();
-        status = l->node_run(conf, &logger.sink);
+        status = l->node_run(conf, l->env, &logger.sink);
         pidfile_release(conf->node.pid_file, pid_fd);
     }
     logger_fini(&logger);
@@ -156,7 +157,7 @@ int cli_start(const struct cli *cli)
     struct config *conf = cli_config_load(cli, CONFIG_FILES_CHECKED);
     if (!conf)
         return 1;
-    struct launch l = {conf, cli->node_run, conf->log.file, LOGGER_STDIO_MOVED};
+    struct launch l = {conf, cli->env, cli->node_run, conf->log.file, LOGGER_STDIO_MOVED};
     int status = daemon_launch(&l, cli);
     config_free(conf);
     return status;
@@ -168,7 +169,7 @@ static int run_here(const struct cli *cli, bool (*attend)(const struct config *c
     struct config *conf = cli_config_load(cli, CONFIG_FILES_CHECKED);
     if (!conf)
         return 1;
-    struct launch l = {conf, cli->node_run, conf->log.to == LOG_TO_FILE ? conf->log.file : NULL,
+    struct launch l = {conf, cli->env, cli->node_run, conf->log.to == LOG_TO_FILE ? conf->log.file : NULL,
                        LOGGER_STDIO_KEPT};
     int status = 1;
     if (launch_prepare(&l) && (!attend || attend(conf)))

@@ -51,7 +51,7 @@ static int node_stop(const struct config *conf, pid_t pid)
 
 int cli_stop(const struct cli *cli)
 {
-    struct config *conf = cli_config_load(cli, CONFIG_FILES_IGNORED);
+    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     pid_t pid = 0;
     int status = 1;
     if (!conf)
@@ -80,7 +80,7 @@ int cli_restart(const struct cli *cli)
 
 int cli_ping(const struct cli *cli)
 {
-    struct config *conf = cli_config_load(cli, CONFIG_FILES_IGNORED);
+    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     if (!conf)
         return 1;
     enum err e = ctl_ping(conf->node.ctl_socket, PING_TIMEOUT_MS, NULL);
@@ -94,7 +94,7 @@ int cli_ping(const struct cli *cli)
 
 int cli_pid(const struct cli *cli)
 {
-    struct config *conf = cli_config_load(cli, CONFIG_FILES_IGNORED);
+    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     pid_t pid = 0;
     if (!conf)
         return 1;

@@ -96,8 +96,16 @@ struct config_mqtt {
     uint64_t max_outbuf; /* bytes waiting for the socket of one client that reads slowly */
 };
 
+enum config_jwt_from { JWT_FROM_PASSWORD, JWT_FROM_USERNAME };
 struct config_auth {
-    const char *password_file; /* "": none */
+    const char *password_file;   /* "": none */
+    const char *jwt_secret_file; /* at most one of these is not "" */
+    const char *jwt_public_key_file;
+    const char *jwt_jwks_file;
+    enum config_jwt_from jwt_from;
+    struct config_list jwt_verify_claims;
+    const char *jwt_username_claim;
+    uint64_t jwt_leeway_ms;
     uint64_t threads;
     uint64_t remembered;
     uint64_t argon2_memory;

@@ -4,6 +4,8 @@
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
 #include "node/io/access.h"
+#include "node/io/authn_jwt.h"
+#include "proto/base/check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +26,7 @@ void config_build_file_check(struct config_build *b, const struct config_item *i
 {
     struct stat st;
     int trouble = 0;
-    if (*item->text == 0 || b->source->files == CONFIG_FILES_IGNORED)
+    if (*item->text == 0 || b->source->files != CONFIG_FILES_CHECKED)
         return;
     if (stat(item->text, &st) != 0 || access(item->text, R_OK) != 0)
         trouble = errno;
@@ -86,6 +88,27 @@ static void list_judge(struct config_build *b, size_t at, const char *key, const
             config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, key),
                               config_arena_printf(b->report->arena, "\"%s\" %s", list->v[i], fault));
     }
+}
+
+static void jwt_files_check(struct config_build *b)
+{
+    static const char *const files[] = {"authentication.jwt.secret_file",
+                                        "authentication.jwt.public_key_file", "authentication.jwt.jwks_file"};
+    const struct config_list *claims = &b->conf->auth.jwt_verify_claims;
+    const char *fault;
+    size_t n = 0;
+    for (size_t i = 0; i < array_len(files); i++) {
+        const struct config_item *item = config_build_item(b, files[i]);
+        config_build_file_check(b, item);
+        n += *item->text != 0;
+        if (*item->text && n > 1)
+            config_build_note(b, CONFIG_ERROR, item,
+                              "is one file too many: one of the files of jwt is enough");
+    }
+    for (size_t i = 0; i < claims->n; i++)
+        if ((fault = authn_jwt_claim_judge(claims->v[i])))
+            config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.jwt.verify_claims"),
+                              config_arena_printf(b->report->arena, "\"%s\" %s", claims->v[i], fault));
 }
 
 static void access_check(struct config_build *b, size_t at)
@@ -221,6 +244,7 @@ void config_check(struct config_build *b)
 {
     size_t enabled = 0;
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
+    jwt_files_check(b);
     node_check(b);
     paths_check(b);
     config_build_file_check(b, config_build_item(b, "authorization.file"));

@@ -11,6 +11,7 @@ static const char *const strategies[] = {"round_robin",   "random",     "sticky"
 static const char *const autos[] = {"false", "true", "auto", NULL};
 static const char *const verifies[] = {"verify_none", "verify_peer", NULL};
 static const char *const cert_names[] = {"disabled", "cn", "dn", "san", NULL};
+static const char *const jwt_froms[] = {"password", "username", NULL};
 static const char *const tls_versions[] = {"tlsv1.2", "tlsv1.3", NULL};
 static const char *const syncs[] = {"always", "interval", "off", NULL};
 static const char *const levels[] = {"debug", "info", "notice", "warning", "error", NULL};
@@ -66,7 +67,7 @@ static const char *const barriers[] = {"peers", "local", NULL};
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
     LKEY(k "authentication", LIST, RELOAD, authentication, "[auto]", 0, 8, NULL,                                  \
-         "methods that check clients, in their order: certificate, psk, password_file; auto is those that are configured"),    \
+         "methods that check clients, in their order: certificate, psk, jwt, password_file; auto is those that are configured"),    \
     LKEY(k "access_rules", LIST, RELOAD, access_rules, "[]", 0, 1000, NULL,                                       \
          "who may connect, such as [\"allow 10.0.0.0/8\", \"deny all\"]: the first rule that fits decides, and where none fits the address is allowed"), \
     LKEY(k "proxy_protocol", BOOL, RELOAD, proxy_protocol, "false", 0, 0, NULL,                                   \
@@ -206,8 +207,22 @@ const struct config_key config_keys[] = {
 
     KEY("authentication.password_file", PATH, 0, auth.password_file, "", 0, 0, NULL,
         "file with users and hashes of their passwords, see covey passwd; empty is none"),
+    KEY("authentication.jwt.secret_file", PATH, 0, auth.jwt_secret_file, "", 0, 0, NULL,
+        "file with the secret of tokens that are signed with HS256; of the files of jwt one is given, or none"),
+    KEY("authentication.jwt.public_key_file", PATH, 0, auth.jwt_public_key_file, "", 0, 0, NULL,
+        "PEM file with the public key, or the certificate, of tokens that are signed with RS256 or ES256"),
+    KEY("authentication.jwt.jwks_file", PATH, 0, auth.jwt_jwks_file, "", 0, 0, NULL,
+        "file with a JSON Web Key Set; a token's kid says which of its keys"),
+    KEY("authentication.jwt.from", ENUM, 0, auth.jwt_from, "password", 0, 0, jwt_froms,
+        "where clients put their token"),
+    KEY("authentication.jwt.verify_claims", LIST, 0, auth.jwt_verify_claims, "[]", 0, 16, NULL,
+        "claims that a token must have, NAME=VALUE, such as sub=${username} or client=${clientid}"),
+    KEY("authentication.jwt.username_claim", STRING, 0, auth.jwt_username_claim, "", 0, 100, NULL,
+        "claim that is the user name, whatever the client calls itself; empty: what it calls itself counts"),
+    KEY("authentication.jwt.leeway", DURATION, SECONDS, auth.jwt_leeway_ms, "0s", 0, MS_H, NULL,
+        "by how much clocks may differ when a token's times are looked at"),
     KEY("authentication.threads", INT, 0, auth.threads, "2", 1, 64, NULL,
-        "threads that check passwords; each takes a processor and the memory of a hash while it does"),
+        "threads that check passwords and signatures; each takes a processor and the memory of a hash while it does"),
     KEY("authentication.remembered_passwords", INT, 0, auth.remembered, "65536", 0, 16777216, NULL,
         "verified passwords that are remembered, as keyed hashes in memory, so that who comes again need not wait"),
     KEY("authentication.argon2.memory", SIZE, RELOAD, auth.argon2_memory, "64MB", 64 * KB, GB, NULL,

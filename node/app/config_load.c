@@ -90,12 +90,13 @@ struct config *config_load(const struct config_source *source, struct config_rep
     config_env_read(&b);
     for (size_t i = 0; i < source->pins_n; i++)
         config_build_set(&b, CONFIG_FROM_ENV, "kept", source->pins[i].path, source->pins[i].text);
+    bool goes_on = source->files == CONFIG_ERRORS_IGNORED;
     /* Checks of values with each other would only repeat what is wrong with one of them. */
-    if (report->errors == 0) {
+    if (report->errors == 0 || goes_on)
         config_resolve(&b);
-        config_check(&b);
-    }
     if (report->errors == 0)
+        config_check(&b);
+    if (report->errors == 0 || goes_on)
         return b.conf;
     config_free(b.conf);
     return NULL;

@@ -9,8 +9,9 @@
 #include "node/app/config_report.h"
 
 /* Whether files that the configuration names (certificates) are looked at: a node that starts needs them, a
- * command that only wants to know the control socket may lack the right to read them. */
-enum config_files { CONFIG_FILES_CHECKED, CONFIG_FILES_IGNORED };
+ * command that only wants to know the control socket may lack the right to read them. Who looks for a node
+ * that runs goes on in spite of errors, which may have come into the file since it was started. */
+enum config_files { CONFIG_FILES_CHECKED, CONFIG_FILES_IGNORED, CONFIG_ERRORS_IGNORED };
 
 /* A value that counts over file and environment. */
 struct config_pin {
@@ -34,8 +35,8 @@ enum { CONFIG_FILE_BYTES_MAX = 1 << 20 };
 /* The whole file, from malloc(), a NUL behind it; NULL, reported, when it cannot be read or is too large. */
 char *config_file_read(const char *file, size_t *n, struct config_report *report);
 
-/* The configuration, the caller's, ended by config_free(); NULL when the report has errors. With warnings
- * only, the configuration is good. Touches nothing but the files that it reads. */
+/* The configuration, the caller's, ended by config_free(); NULL when the report has errors that are not to be
+ * ignored. With warnings only, the configuration is good. Touches nothing but the files that it reads. */
 struct config *config_load(const struct config_source *source, struct config_report *report);
 void config_free(struct config *conf); /* NULL is fine */
 

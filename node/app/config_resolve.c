@@ -70,6 +70,7 @@ static void overload_resolve(struct config_build *b)
 static const char *const steps[] = {
     [VET_CERTIFICATE] = "certificate",
     [VET_PSK] = "psk",
+    [VET_JWT] = "jwt",
     [VET_PASSWORD_FILE] = "password_file",
 };
 
@@ -80,6 +81,8 @@ static bool step_is_configured(const struct config *conf, const struct config_li
         return l->ssl.peer_cert_as_username != CERT_NAME_DISABLED;
     case VET_PSK:
         return l->ssl.psk_file && *l->ssl.psk_file;
+    case VET_JWT:
+        return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
     }

@@ -58,13 +58,6 @@ void config_show(const struct config *conf, FILE *out)
     }
 }
 
-static const char *change_text(const struct config_key *key)
-{
-    if (!(key->flags & CONFIG_F_RELOAD))
-        return "takes effect when the node is started again";
-    return "takes effect with \"covey ctl reload\"; clients keep what they were told when they connected";
-}
-
 static void key_explain(const struct config *conf, const struct config_key *key, const char *path, FILE *out)
 {
     struct config_arena *arena = config_arena_new();
@@ -84,7 +77,8 @@ static void key_explain(const struct config *conf, const struct config_key *key,
     else
         fprintf(out, "none, it must be given");
     fprintf(out, "\n  allowed:      %s\n", config_value_allowed(key, arena));
-    fprintf(out, "  a change:     %s\n", change_text(key));
+    fprintf(out, "  a change:     takes effect %s\n",
+            key->flags & CONFIG_F_RELOAD ? "with covey ctl reload" : "when the node is started again");
     fprintf(out, "  environment:  %s\n", config_env_name(env, path));
     config_arena_free(arena);
 }
@@ -191,11 +185,8 @@ void config_default_show(FILE *out)
         "what\n"
         "# is in force, \"covey config explain KEY\" tells all about a key. A variable such as\n"
         "# COVEY_MQTT__MAX_INFLIGHT=64 overrides mqtt.max_inflight. Relative paths start at the folder of\n"
-        "# this file. The node reads it when it starts, and again with \"covey ctl reload\" or SIGHUP, "
-        "which\n"
-        "# changes all but what needs a restart. Further listeners go beside \"default\", under a name of "
-        "your\n"
-        "# choice.\n");
+        "# this file. Further listeners go beside \"default\", under a name of your choice. The node reads\n"
+        "# the file when it starts, and by \"covey ctl reload\" takes what is marked (reload).\n");
     for (size_t i = 0; i < config_keys_n; i++) {
         const struct config_key *key = &config_keys[i];
         size_t depth = sections_put(before, key->path, out);
@@ -205,7 +196,7 @@ void config_default_show(FILE *out)
             fprintf(out, "# %s\n", key->meaning);
             indent(depth, out);
             fprintf(out, "# %s%s\n", config_value_allowed(key, arena),
-                    key->flags & CONFIG_F_RELOAD ? "" : "; needs a restart");
+                    key->flags & CONFIG_F_RELOAD ? " (reload)" : "");
         }
         indent(depth, out);
         fprintf(out, "#%s: ", strrchr(key->path, '.') + 1);

@@ -11,7 +11,7 @@
 static bool is_usable(const struct config_listener *l)
 {
     bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
-    return l->enable || !tls || l->ssl.certfile[0];
+    return l->enable || !tls || l->ssl.certfile[0] || l->ssl.psk_file[0];
 }
 
 static const struct config_listener *listener_find(const struct config *conf, const char *id)

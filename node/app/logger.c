@@ -16,7 +16,6 @@ enum { LINE_MAX_BYTES = 8192, TAIL_BYTES = 8192 };
 
 /* A signal handler has no argument to find the logger with; this flag is all that it touches. */
 static int reopen_wanted;
-static int hangup_came;
 
 void logger_reopen_soon(void)
 {
@@ -26,13 +25,7 @@ void logger_reopen_soon(void)
 static void on_hangup(int sig)
 {
     (void)sig;
-    __atomic_store_n(&hangup_came, 1, __ATOMIC_RELAXED);
     logger_reopen_soon();
-}
-
-bool logger_hangup_came(void)
-{
-    return __atomic_load_n(&hangup_came, __ATOMIC_RELAXED);
 }
 
 void logger_catch_hangup(void)
@@ -141,8 +134,7 @@ static void on_line(struct log_sink *sink, enum log_level level, const char *lin
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     size_t len =
-        logger_format(out, sizeof out, (enum config_log_format)__atomic_load_n(&l->format, __ATOMIC_RELAXED),
-                      ms, level, line, n);
+        logger_format(out, sizeof out, __atomic_load_n(&l->format, __ATOMIC_RELAXED), ms, level, line, n);
     /* A log that cannot be written (disk full) has nobody to complain to. */
     ssize_t w;
     do
@@ -153,7 +145,7 @@ static void on_line(struct log_sink *sink, enum log_level level, const char *lin
 enum err logger_init(struct logger *l, const char *file, enum logger_stdio stdio, enum log_level level,
                      enum config_log_format format)
 {
-    *l = (struct logger){.format = (int)format, .file = file, .fd = STDERR_FILENO};
+    *l = (struct logger){.format = format, .file = file, .fd = STDERR_FILENO};
     l->sink.level = (int)level;
     l->sink.write = on_line;
     if (!file)
@@ -179,7 +171,7 @@ void logger_fini(struct logger *l)
 void logger_set_format(struct log_sink *sink, enum config_log_format format)
 {
     struct logger *l = container_of(sink, struct logger, sink);
-    __atomic_store_n(&l->format, (int)format, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->format, format, __ATOMIC_RELAXED);
 }
 
 void logger_tail(const char *file, long from, unsigned lines_max, FILE *out)

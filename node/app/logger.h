@@ -8,8 +8,7 @@
  *     2026-11-23T10:00:00.123Z info node start version=0.1.0 workers=4
  *     {"time":"2026-11-23T10:00:00.123Z","level":"info","message":"node start version=0.1.0 workers=4"}
  *
- * A file is opened again after SIGHUP, which is how it is rotated: rename it, send SIGHUP. The node reads its
- * configuration then as well. */
+ * A file is opened again after SIGHUP, which is how it is rotated: rename it, send SIGHUP. */
 
 #include "node/app/config.h"
 
@@ -17,7 +16,7 @@
 
 struct logger {
     struct log_sink sink;
-    int format;       /* enum config_log_format, atomic */
+    enum config_log_format format;
     const char *file; /* NULL: stderr */
     int fd;
     bool has_stdio; /* stdout and stderr go to the file too */
@@ -32,15 +31,13 @@ enum logger_stdio { LOGGER_STDIO_KEPT, LOGGER_STDIO_MOVED };
 MUST_USE enum err logger_init(struct logger *l, const char *file, enum logger_stdio stdio,
                               enum log_level level, enum config_log_format format);
 void logger_fini(struct logger *l);
-/* Lines have another form from now on; sink is a logger's. */
+/* Lines have another form from now on; sink is a logger's. Any thread. */
 void logger_set_format(struct log_sink *sink, enum config_log_format format);
 
 /* Makes the next line open the file again. Safe in signal handlers. */
 void logger_reopen_soon(void);
-/* Lets SIGHUP do that, until somebody waits for the signal. */
+/* Lets SIGHUP do that. */
 void logger_catch_hangup(void);
-/* Has one come since? */
-bool logger_hangup_came(void);
 
 /* Writes the last lines of a file, from byte `from` on: what a node that did not start had to say. */
 void logger_tail(const char *file, long from, unsigned lines_max, FILE *out);

@@ -142,6 +142,14 @@ static enum err authn_make(struct parts *p)
     const struct config_auth *c = &p->conf->auth;
     struct authn_conf ac = {
         .password_file = c->password_file,
+        .jwt = {.secret_file = c->jwt_secret_file,
+                .public_key_file = c->jwt_public_key_file,
+                .jwks_file = c->jwt_jwks_file,
+                .claims = c->jwt_verify_claims.v,
+                .claims_n = c->jwt_verify_claims.n,
+                .username_claim = c->jwt_username_claim,
+                .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
+                .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
         .threads = (uint32_t)c->threads,
         .remembered_max = (uint32_t)c->remembered,
         .log = p->log,
@@ -345,8 +353,6 @@ static void signals_block(sigset_t *set)
 static int signals_await(struct parts *p, const sigset_t *set)
 {
     int number = 0;
-    if (logger_hangup_came())
-        admin_reload_soon(p->admin);
     for (;;) {
         if (sigwait(set, &number) != 0)
             continue;
@@ -357,7 +363,7 @@ static int signals_await(struct parts *p, const sigset_t *set)
     }
 }
 
-int node_run(const struct config *conf, struct log_sink *log)
+int node_run(const struct config *conf, const char *const *env, struct log_sink *log)
 {
     struct parts p = {.conf = conf, .log = log, .boot_wall_ms = wall_ms()};
     sigset_t set;
@@ -367,7 +373,7 @@ int node_run(const struct config *conf, struct log_sink *log)
     }
     signals_block(&set);
     descriptors_raise(log);
-    p.reload = reload_new(conf, (const char *const *)environ, log);
+    p.reload = reload_new(conf, env, log);
     enum err e = acl_make(&p);
     if (e == OK)
         e = authn_make(&p);

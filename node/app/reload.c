@@ -25,6 +25,7 @@ struct reload {
     struct config_arena *arena; /* of result */
     struct admin_reload result;
     struct admin_change *changed, *restart; /* of result */
+    bool has_changed;
     struct config_pin *pins;
     size_t pins_n;
 };
@@ -73,8 +74,8 @@ static void change_add(struct reload *r, struct admin_change **list, size_t *n,
     *list = mem_realloc(*list, (*n + 1) * sizeof **list);
     (*list)[(*n)++] = (struct admin_change){
         .key = config_arena_str(r->arena, before ? before->path : after->path),
-        .before = config_arena_str(r->arena, before ? before->text : ""),
-        .after = config_arena_str(r->arena, after ? after->text : ""),
+        .before = before ? config_arena_str(r->arena, before->text) : "(not there)",
+        .after = after ? config_arena_str(r->arena, after->text) : "(not there)",
     };
 }
 
@@ -84,6 +85,8 @@ static void on_fixed(void *ctx, const struct config_item *before, const struct c
 {
     struct reload *r = ctx;
     if (before && after && is_live(before))
+        return;
+    if (before && after && before->is_auto && after->is_auto)
         return;
     if (before && before->given)
         pin(r, before->path,
@@ -97,7 +100,10 @@ static void on_fixed(void *ctx, const struct config_item *before, const struct c
 static void on_live(void *ctx, const struct config_item *before, const struct config_item *after)
 {
     struct reload *r = ctx;
-    if (before && after && is_live(before))
+    if (!before || !after || !is_live(before))
+        return;
+    r->has_changed = true;
+    if (!before->is_auto || !after->is_auto) /* what follows from another is not told */
         change_add(r, &r->changed, &r->result.changed_n, before, after);
 }
 
@@ -224,7 +230,7 @@ static bool files_read(struct reload *r, const struct generation *g, struct file
 
 static void on_settings(struct shard *sh, void *arg)
 {
-    shard_set_settings(sh, arg);
+    shard_settings_set(sh, arg);
 }
 
 static void past_sweep(struct reload *r)
@@ -280,7 +286,7 @@ static void log_result(const struct reload *r)
             log_escape(before, bytes_str(a->restart[i].before)),
             log_escape(after, bytes_str(a->restart[i].after)));
     if (a->is_good)
-        LOG(log, LOG_NOTICE, "config reloaded changed=%zu restart=%zu", a->changed_n, a->restart_n);
+        LOG(log, LOG_NOTICE, "config reloaded changed=%zu need_restart=%zu", a->changed_n, a->restart_n);
 }
 
 /* What is shown of the last good one stays when this one fails. */
@@ -301,8 +307,9 @@ static void result_begin(struct reload *r, struct config_arena **before)
 static bool conf_take(struct reload *r, struct config *conf)
 {
     struct files files = {0};
+    r->has_changed = false;
     config_diff(r->now->conf, conf, on_live, r);
-    bool is_other = r->result.changed_n > 0;
+    bool is_other = r->has_changed;
     struct generation *g = is_other ? generation_new(r->boot, conf, conf) : r->now;
     if (!is_other)
         config_free(conf);

@@ -17,8 +17,8 @@ enum { ACKQ_PAUSE = 4096, ACKQ_RESUME = 1024 };
 const char *conn_end_name(enum conn_end e)
 {
     static const char *const names[CONN_ENDS] = {
-        "none",       "client", "lost",      "keep_alive", "no_connect", "refused", "fault",
-        "taken_over", "kicked", "transport", "shutdown",   "moved",      "banned",  "store",
+        "none",   "client",    "lost",     "keep_alive", "no_connect", "refused", "fault", "taken_over",
+        "kicked", "transport", "shutdown", "moved",      "banned",     "expired", "store",
     };
     return names[e];
 }
@@ -48,6 +48,18 @@ void conn_fini(struct conn *c)
     outbuf_fini(&c->out, &c->shard->outpool);
     free(c->username);
     free(c->identity);
+}
+
+void conn_timer_set(struct conn *c, uint64_t at_ms)
+{
+    struct shard *sh = c->shard;
+    if (c->until_ms) {
+        uint64_t left = c->until_ms > sh->wall_ms ? c->until_ms - sh->wall_ms : 0;
+        at_ms = at_ms && at_ms < sh->now_ms + left ? at_ms : sh->now_ms + left;
+    }
+    wheel_stop(&c->timer);
+    if (at_ms)
+        wheel_set(&sh->wheel, &c->timer, at_ms);
 }
 
 void conn_mark_dirty(struct conn *c)
@@ -121,6 +133,7 @@ static void count_end(struct shard *sh, enum conn_end end)
     case CONN_END_KICKED:
     case CONN_END_SHUTDOWN:
     case CONN_END_MOVED:
+    case CONN_END_EXPIRED:
     case CONN_END_STORE:
     case CONN_ENDS:
         break;

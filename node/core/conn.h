@@ -44,9 +44,10 @@ enum conn_end {
     CONN_END_KICKED,
     CONN_END_TRANSPORT, /* TLS or WebSocket fault, or it would not read what it was owed */
     CONN_END_SHUTDOWN,
-    CONN_END_MOVED,  /* to another node of the cluster */
-    CONN_END_BANNED, /* while it was connected */
-    CONN_END_STORE,  /* a promise could not be kept and 3.x has no code to say so */
+    CONN_END_MOVED,   /* to another node of the cluster */
+    CONN_END_BANNED,  /* while it was connected */
+    CONN_END_EXPIRED, /* what it was let in with, such as a token */
+    CONN_END_STORE,   /* a promise could not be kept and 3.x has no code to say so */
     CONN_ENDS,
 };
 const char *conn_end_name(enum conn_end e); /* "client", "lost", "keep_alive", ... */
@@ -68,6 +69,7 @@ struct conn {
     struct parked *parked;      /* the CONNECT waits, see parked.h */
     struct pace *pace;          /* its limits of messages and bytes a second; NULL: none */
     struct wheel_timer timer;   /* CONNECT time-out, then keep alive */
+    uint64_t until_ms;          /* wall clock: it ends then; 0: at no such time */
     uint64_t rx_ms;             /* when the last packet came */
     uint32_t keep_alive_ms;     /* 0: none; already multiplied */
     uint32_t packet_size_max;   /* the client's; 0: none */

@@ -15,6 +15,8 @@ void conn_sent(struct conn *c, uint32_t n);
 /* A malformed packet or protocol error: DISCONNECT with its code for 5.0, and the end [MQTT-4.13.1-1]. */
 bool conn_fault(struct conn *c, const struct fault *f);
 bool conn_fail(struct conn *c, enum reason code, const char *text);
+/* Looks at an open connection at that time (monotonic; 0: never), or earlier when it may not last so long. */
+void conn_timer_set(struct conn *c, uint64_t at_ms);
 /* Whatever state it is in, it is to be looked at by the I/O layer this turn. */
 void conn_mark_dirty(struct conn *c);
 /* The client is granted this many unacknowledged QoS 1 and 2: counts one more. False: it had no more

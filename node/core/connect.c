@@ -123,9 +123,7 @@ static void conn_open(struct conn *c, const struct connect *k)
     pace_init(c);
     if (k->has_username && !c->username) /* else whoever checked it has given it another one */
         c->username = mem_dup(k->username.p, k->username.n);
-    wheel_stop(&c->timer);
-    if (c->keep_alive_ms)
-        wheel_set(&c->shard->wheel, &c->timer, c->shard->now_ms + c->keep_alive_ms);
+    conn_timer_set(c, c->keep_alive_ms ? c->shard->now_ms + c->keep_alive_ms : 0);
 }
 
 /* The will of this connection, in place of one whose delay was still running [MQTT-3.1.3-9]. */

@@ -46,6 +46,9 @@ struct pending *publication_wait(struct publication *p)
         return NULL;
     p->pending =
         pending_new(p->conn, p->m.qos == 1 ? PACKET_PUBACK : PACKET_PUBREC, p->packet_id, RC_SUCCESS);
+    struct shard *sh = p->conn->shard;
+    p->pending->sample_us = sh->sample_us;
+    sh->sample_us = 0;
     return pending_ref(p->pending);
 }
 

@@ -226,6 +226,8 @@ void pending_release(struct shard *sh, struct pending *p, enum reason code)
         pending_tell(sh, p);
         pending_free(p);
     } else if (p->conn) {
+        if (unlikely(p->sample_us))
+            sh->acked_from_us = p->sample_us;
         ackq_flush(p->conn);
     } else {
         pending_free(p);

@@ -47,6 +47,7 @@ struct pending {
             void *arg;               /* fn owns it */
         } call;
     } u;
+    uint64_t sample_us;    /* when the packet was read, see shard_sample(); 0: it is not looked at */
     char *session_id;      /* of an orphaned PUBREC: whose QoS 2 id it is about; owned */
     struct suback *suback; /* of SUBACK and UNSUBACK: codes and what to undo; owned */
 };

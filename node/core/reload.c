@@ -40,7 +40,7 @@ const struct settings *shard_settings(const struct shard *sh)
     return sh->settings;
 }
 
-void shard_set_settings(struct shard *sh, const struct settings *settings)
+void shard_settings_set(struct shard *sh, const struct settings *settings)
 {
     const struct settings *before = sh->settings;
     if (!text_eq(before->topic_metrics, settings->topic_metrics))

@@ -4,7 +4,7 @@
 
 /* What the cores know of the configuration: plain values, already checked. One `struct settings` per listener
  * (its own limits over the node's), never changed and outliving every connection that points at it: a reload
- * makes other ones, which new connections get (shard_set_settings()). */
+ * makes other ones, which new connections get (shard_settings_set()). */
 
 #include "proto/base/bytes.h"
 
@@ -28,7 +28,7 @@ struct overload_limits {
 };
 
 /* The methods that check a client, in the order in which they are asked. */
-enum vet_step { VET_CERTIFICATE, VET_PSK, VET_PASSWORD_FILE };
+enum vet_step { VET_CERTIFICATE, VET_PSK, VET_JWT, VET_PASSWORD_FILE };
 enum { VET_STEPS_MAX = 8 };
 struct vet_chain {
     uint8_t n; /* 0: none */

@@ -19,6 +19,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
 {
     struct shard *sh = mem_zalloc(sizeof *sh);
     sh->node = node;
+    sh->settings = node->conf.settings;
     sh->number = number;
     sh->settings = node->conf.settings;
     sh->random = hash_u64(number + 1, node->conf.seed) | 1;
@@ -46,6 +47,18 @@ struct shard *shard_new(struct node *node, uint32_t number)
     topic_metrics_load(sh, sh->settings->topic_metrics);
     sh->rewrite = rewrite_new(sh->settings->rewrite_rules);
     return sh;
+}
+
+void shard_sample(struct shard *sh, uint64_t now_us)
+{
+    sh->sample_us = now_us;
+}
+
+uint64_t shard_acked_from(struct shard *sh)
+{
+    uint64_t us = sh->acked_from_us;
+    sh->acked_from_us = 0;
+    return us;
 }
 
 static void sessions_free(struct shard *sh)
@@ -128,6 +141,14 @@ static void conn_on_timer(struct conn *c)
         conn_close(c, RC_UNSPECIFIED_ERROR, NULL, CONN_END_NO_CONNECT);
         return;
     }
+    if (c->until_ms && sh->wall_ms >= c->until_ms) {
+        conn_close(c, RC_MAXIMUM_CONNECT_TIME, "What it was let in with has expired", CONN_END_EXPIRED);
+        return;
+    }
+    if (!c->keep_alive_ms) {
+        conn_timer_set(c, 0);
+        return;
+    }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
     if (c->pace && c->pace->until_ms) /* nobody listens to it */
         deadline = c->pace->until_ms + c->keep_alive_ms;
@@ -136,7 +157,7 @@ static void conn_on_timer(struct conn *c)
     if (sh->now_ms >= deadline) /* [MQTT-3.1.2-22] */
         conn_close(c, RC_KEEP_ALIVE_TIMEOUT, "No packet within the Keep Alive", CONN_END_KEEP_ALIVE);
     else
-        wheel_set(&sh->wheel, &c->timer, deadline);
+        conn_timer_set(c, deadline);
 }
 
 void shard_tick(struct shard *sh)

@@ -35,10 +35,12 @@ struct encoder {
 
 struct shard {
     struct node *node;
-    const struct settings *settings; /* the node's own */
+    const struct settings *settings; /* the node's own, see shard_settings_set() */
     uint32_t number;
     uint32_t mark; /* of the publish under way */
     uint64_t now_ms;
+    uint64_t sample_us;     /* see shard_sample() */
+    uint64_t acked_from_us; /* see shard_acked_from() */
     uint64_t wall_ms;
     struct overload overload;
     uint64_t random;

@@ -73,6 +73,7 @@ static bool answer_take(struct conn *c, struct connect *k, uint8_t *body, uint32
         return connect_refuse(c, a->code, a->text);
     }
     c->username = a->username;
+    c->until_ms = a->until_ms;
     return connect_vetted(c, k, body, n);
 }
 

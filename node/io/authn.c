@@ -6,6 +6,7 @@
 #include "node/core/mail.h"
 #include "node/core/shard.h"
 #include "node/io/authn_files.h"
+#include "node/io/authn_jwt.h"
 #include "node/io/remember.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { THREADS_MAX = 64, QUEUE_MAX = 20000 };
@@ -164,6 +166,10 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
         return transport_identity_use(q, false, out);
     case VET_PSK:
         return transport_identity_use(q, true, out);
+    case VET_JWT:
+        if (tempo == TEMPO_AT_ONCE && jwt_keys_are_slow(f->jwt_keys))
+            return VET_WAIT;
+        return authn_jwt(&a->conf.jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
     case VET_PASSWORD_FILE:
         return password_file(a, f, q, out, tempo);
     }

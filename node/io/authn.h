@@ -13,8 +13,21 @@
 struct authn;
 struct mailbag;
 
+/* At most one file is not "". */
+struct authn_jwt_conf {
+    const char *secret_file;     /* for HS256 */
+    const char *public_key_file; /* PEM */
+    const char *jwks_file;
+    const char *const *claims; /* "NAME=VALUE" that a token must have, with ${clientid} and ${username} */
+    size_t claims_n;
+    const char *username_claim; /* that gives the user name; "": the client's own is */
+    bool is_in_username;        /* the token is, instead of in the password */
+    uint32_t leeway_s;
+};
+
 struct authn_conf {
     const char *password_file; /* "": none */
+    struct authn_jwt_conf jwt;
     uint32_t threads;
     uint32_t remembered_max; /* passwords */
     struct log_sink *log;

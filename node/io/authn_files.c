@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { JWT_FILE_BYTES_MAX = 4 << 20 };
+
 /* An unknown user is to take as long as a wrong password: his is compared with this. */
 static enum err dummy_make(struct authn_files *f)
 {
@@ -45,6 +47,41 @@ static enum err users_read(struct authn_files *f, const struct authn_conf *conf)
     return ok ? dummy_make(f) : ERR_INVALID;
 }
 
+/* The secret is all of the file but for the newline that editors put at the end. */
+static struct jwt_keys *jwt_secret_make(struct bytes text, const char **why)
+{
+    while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+        text.n--;
+    return jwt_keys_of_secret(text, why);
+}
+
+static enum err jwt_file_read(struct authn_files *f, const struct authn_conf *conf, const char *path,
+                              struct jwt_keys *(*make)(struct bytes text, const char **why))
+{
+    struct filetext t;
+    const char *why = NULL;
+    if (!*path)
+        return OK;
+    enum err e = filetext_read(&t, path, JWT_FILE_BYTES_MAX);
+    if (e == OK)
+        f->jwt_keys = make(bytes_of((const uint8_t *)t.p, t.n), &why);
+    if (e != OK || why)
+        LOG(conf->log, LOG_ERROR, "auth jwt file not usable file=\"%s\" error=\"%s\"", path,
+            why ? why : err_name(e));
+    else if (t.is_public && make == jwt_secret_make)
+        LOG(conf->log, LOG_WARNING, "auth jwt secret can be read by everybody file=\"%s\"", path);
+    filetext_fini(&t);
+    return f->jwt_keys ? OK : ERR_INVALID;
+}
+
+static enum err jwt_read(struct authn_files *f, const struct authn_conf *conf)
+{
+    enum err e = jwt_file_read(f, conf, conf->jwt.secret_file, jwt_secret_make);
+    if (e == OK)
+        e = jwt_file_read(f, conf, conf->jwt.public_key_file, jwt_keys_of_pem);
+    return e == OK ? jwt_file_read(f, conf, conf->jwt.jwks_file, jwt_keys_of_jwks) : e;
+}
+
 enum err authn_files_read(struct authn_files **out, const struct authn_conf *conf)
 {
     struct authn_files *f = mem_zalloc(sizeof *f);
@@ -52,6 +89,8 @@ enum err authn_files_read(struct authn_files **out, const struct authn_conf *con
     f->refs = 1;
     if (conf->password_file[0])
         e = users_read(f, conf);
+    if (e == OK)
+        e = jwt_read(f, conf);
     if (e != OK) {
         authn_files_free(f);
         return e;
@@ -66,5 +105,6 @@ enum err authn_files_read(struct authn_files **out, const struct authn_conf *con
 void authn_files_free(struct authn_files *f)
 {
     users_fini(&f->users);
+    jwt_keys_free(f->jwt_keys);
     free(f);
 }

@@ -4,6 +4,7 @@
 
 /* What authn.c has read from files. Immutable; counted, since a reload replaces it while threads use it. */
 
+#include "node/auth/jwt.h"
 #include "node/auth/users.h"
 #include "node/io/authn.h"
 
@@ -11,7 +12,8 @@ struct authn_files {
     uint32_t refs; /* under the owner's lock */
     bool has_users;
     struct users users;
-    char dummy[256]; /* a hash that no password fits, as costly as those of the users */
+    struct jwt_keys *jwt_keys; /* NULL: none */
+    char dummy[256];           /* a hash that no password fits, as costly as those of the users */
 };
 
 /* ERR_INVALID: logged. */

@@ -12,6 +12,7 @@
 
 #include "node/core/node.h"
 #include "storage/writer.h"
+#include "proto/base/hist.h"
 
 #include <sys/socket.h>
 
@@ -166,12 +167,20 @@ struct io_stats {
     uint64_t recv_bytes; /* as the transports gave them: MQTT bytes */
     uint64_t send_bytes;
     uint64_t handed_over; /* connections that began on another worker than their client id's */
-    uint64_t lag_ms_max;  /* the longest turn since the last call, to a few milliseconds */
+    uint64_t lag_ms_max;  /* the longest turn of the last 15 to 30 s, to a few milliseconds */
     uint32_t connections; /* with sessions, half open, or closing */
     uint32_t half_open;
     uint64_t faults[IO_FAULTS_MAX]; /* by enum transport_fault */
 };
 const char *io_fault_name(unsigned fault); /* NULL: there is no such fault */
+/* How long one worker takes. */
+struct io_worker_times {
+    uint64_t lag_ms_max;   /* see io_stats */
+    struct hist_sum turns; /* of a sample: from reading to what follows from it being sent */
+    struct hist_sum
+        acks; /* of a sample: from reading a PUBLISH to its PUBACK or PUBREC, when that had to wait */
+};
+void io_worker_times(struct io *io, uint32_t worker, struct io_worker_times *out);
 /* The sum of all workers. Any thread. */
 void io_stats(struct io *io, struct io_stats *out);
 

@@ -45,6 +45,22 @@ const char *io_fault_name(unsigned fault)
     return fault < TRANSPORT_FAULTS ? transport_fault_name((enum transport_fault)fault) : NULL;
 }
 
+/* Of this period and the one before. */
+static uint64_t worker_lag_ms(const struct worker_stats *s)
+{
+    uint64_t a = get(&s->lag_ms[0]), b = get(&s->lag_ms[1]);
+    return a > b ? a : b;
+}
+
+void io_worker_times(struct io *io, uint32_t worker, struct io_worker_times *out)
+{
+    const struct worker_stats *s = &io->workers[worker].stats;
+
+    *out = (struct io_worker_times){.lag_ms_max = worker_lag_ms(s)};
+    hist_read(&out->turns, &s->turns_took);
+    hist_read(&out->acks, &s->acks_took);
+}
+
 void io_stats(struct io *io, struct io_stats *out)
 {
     _Static_assert((int)TRANSPORT_FAULTS <= (int)IO_FAULTS_MAX, "io_stats has room for every fault");
@@ -52,7 +68,7 @@ void io_stats(struct io *io, struct io_stats *out)
     *out = (struct io_stats){0};
     for (uint32_t i = 0; i < io->workers_n; i++) {
         struct worker_stats *s = &io->workers[i].stats;
-        uint64_t lag_ms = atomic_exchange_explicit(&s->lag_ms_max, 0, memory_order_relaxed);
+        uint64_t lag_ms = worker_lag_ms(s);
         out->turns += get(&s->turns);
         out->wakes += get(&io->workers[i].mailbox.wakes);
         out->recv_bytes += get(&s->recv_bytes);

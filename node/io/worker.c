@@ -37,6 +37,7 @@ void worker_begin_turn(struct worker *w)
     }
     w->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     shard_set_time(w->shard, w->now_ms, clock_ms(CLOCK_REALTIME_COARSE));
+    worker_times_begin(w);
 }
 
 void worker_again(struct worker *w, struct ioconn *ic)
@@ -240,8 +241,6 @@ static void worker_post(struct worker *w)
 
 static void worker_end_turn(struct worker *w)
 {
-    uint64_t lag_ms;
-
     if (mailbox_has_mail(&w->mailbox))
         worker_mail(w);
     if (!list_is_empty(&w->again))
@@ -251,9 +250,7 @@ static void worker_end_turn(struct worker *w)
     worker_flush(w);
     worker_post(w);
     stat_add(&w->stats.turns, 1);
-    lag_ms = clock_ms(CLOCK_MONOTONIC_COARSE) - w->now_ms;
-    if (unlikely(lag_ms > atomic_load_explicit(&w->stats.lag_ms_max, memory_order_relaxed)))
-        atomic_store_explicit(&w->stats.lag_ms_max, lag_ms, memory_order_relaxed);
+    worker_times_end(w, clock_ms(CLOCK_MONOTONIC_COARSE));
 }
 
 /* ---- the end --------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "node/io/ioconn.h"
 #include "node/mail/mailbox.h"
+#include "proto/base/hist.h"
 
 #include <pthread.h>
 
@@ -37,13 +38,20 @@ struct worker_call {
 
 enum worker_phase { WORKER_RUNS, WORKER_STOPPING, WORKER_ENDS };
 
+/* Precise times are taken of some turns only: each costs two looks at the clock. The longest turn is that of
+ * the last one or two periods. */
+enum { WORKER_SAMPLE_TURNS = 16, WORKER_LAG_PERIOD_MS = 15000 };
+
 /* Written by the worker, read by anybody. */
 struct worker_stats {
     _Atomic uint64_t turns;
     _Atomic uint64_t recv_bytes;
     _Atomic uint64_t send_bytes;
     _Atomic uint64_t handed_over;
-    _Atomic uint64_t lag_ms_max;
+    _Atomic uint64_t lag_ms[2]; /* the longest turn of this period and of the one before */
+    _Atomic uint32_t lag_period;
+    struct hist turns_took; /* of every WORKER_SAMPLE_TURNS */
+    struct hist acks_took;
     _Atomic uint64_t faults[TRANSPORT_FAULTS];
     atomic_uint connections;
     atomic_uint half_open;
@@ -60,6 +68,8 @@ struct worker {
     struct event_base *base;
     uint8_t *scratch;
     uint64_t now_ms; /* monotonic, as of this turn */
+    uint32_t turns_to_sample;
+    uint64_t sample_us; /* when the turn began; 0: it is not timed */
     struct list again;
     struct list closing; /* struct ioconn by again, in the order of deadlines */
     struct list linger;  /* by u.bare.link, the same */
@@ -115,6 +125,9 @@ void worker_post_call(struct worker *w, struct worker_call *call);
 
 /* Tells the shard how late this tick is and how much memory the process holds. */
 void worker_note_load(struct worker *w);
+/* At both ends of a turn; now_ms as w->now_ms. See worker_times.c. */
+void worker_times_begin(struct worker *w);
+void worker_times_end(struct worker *w, uint64_t now_ms);
 /* The first thing that every callback does. */
 void worker_begin_turn(struct worker *w);
 static inline void worker_enter(struct worker *w)

@@ -64,11 +64,12 @@ static struct fchunk *chunk_find(struct peer *p, uint64_t seq)
     return c;
 }
 
-/* Those in front that nobody waits for any more. */
-static void waits_trim(struct peer *p)
+/* Those in front that nobody waits for any more: their answers are here, or are given up. */
+static void waits_trim(struct mesh *m, struct peer *p)
 {
     struct fchunk *c;
     while ((c = p->waits) && c->waits == 0) {
+        hist_add(&m->forwards, (m->now_ms - c->since_ms) * 1000);
         p->waits = c->next;
         if (!p->waits)
             p->waits_end = &p->waits;
@@ -92,7 +93,7 @@ bool forward_on_results(struct mesh *m, struct peer *p, struct bytes body)
             resolve(m, c, k, (enum reason)run->code);
         }
     }
-    waits_trim(p);
+    waits_trim(m, p);
     return true;
 }
 
@@ -150,7 +151,7 @@ void forward_give_up(struct mesh *m, struct peer *p)
 {
     for (struct fchunk *c = p->waits; c; c = c->next)
         forward_lost(m, c);
-    waits_trim(p);
+    waits_trim(m, p);
 }
 
 /* A frame with the entries of c that nobody has answered. */
@@ -214,7 +215,7 @@ void forward_step(struct mesh *m, struct peer *p)
                 resolve(m, c, i, RC_IMPLEMENTATION_SPECIFIC);
         }
     }
-    waits_trim(p);
+    waits_trim(m, p);
 }
 
 void forward_drop(struct peer *p)

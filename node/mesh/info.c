@@ -36,6 +36,7 @@ void mesh_info(struct mesh *m, struct mesh_info *out)
                               .health = members_health(m->members),
                               .partitions = m->partitions,
                               .merges = m->counters[MC_MERGES]};
+    hist_read(&out->forwards, &m->forwards);
     memcpy(out->last_partition, m->last_partition, sizeof out->last_partition);
     out->peers = mem_zalloc(sizeof *out->peers * PEERS_MAX);
     for (uint32_t i = 0; i < PEERS_MAX; i++)

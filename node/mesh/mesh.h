@@ -17,6 +17,7 @@
 #include "node/core/node.h"
 #include "proto/rpc/net_addr.h"
 #include "proto/rpc/node_id.h"
+#include "proto/base/hist.h"
 
 struct mesh;
 
@@ -157,6 +158,8 @@ struct mesh_info {
     uint64_t route_seq, routes;
     uint64_t ids_arbitrated;
     uint32_t health;
+    struct hist_sum
+        forwards; /* from a frame of messages being sent to all of it being answered, in milliseconds */
     uint64_t partitions, merges; /* peers that came back from the dead; sessions merged by it */
     char last_partition[192];    /* "" : none yet */
     uint32_t peers_n;

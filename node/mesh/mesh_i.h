@@ -149,6 +149,7 @@ struct mesh {
     uint64_t partitions;
     char last_partition[192];
     uint64_t counters[MESH_COUNTERS_N];
+    struct hist forwards; /* see mesh_info */
 };
 
 #define MESH_COUNT(m, id) ((m)->counters[MC_##id]++)

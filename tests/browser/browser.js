@@ -37,10 +37,14 @@ function count(page) {
   return loading;
 }
 
-// A page that is left while a part of it loads complains about that part.
-export async function reload(page) {
+// Waits until the page has all its parts: one that is left, or whose server goes away, while a part loads complains about that part.
+export async function settled(page) {
   let still = 0;
   await until(() => (still = page.loading.size ? 0 : still + 1) > 3, "the page has all its parts");
+}
+
+export async function reload(page) {
+  await settled(page);
   await page.reload();
 }
 

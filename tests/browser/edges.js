@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is not the usual day: a viewer, an API that refuses, fails or is away, another path, no mouse.
-import { PASSWORD, check, env, logIn, open, reload, same, until } from "./browser.js";
+import { PASSWORD, check, env, logIn, open, reload, same, settled, until } from "./browser.js";
 
 export function edges({ browser, url, state, serve }) {
   Object.assign(state.users.get("admin"), { password: PASSWORD, mustChange: false });
@@ -120,6 +120,7 @@ export function edges({ browser, url, state, serve }) {
       const page = await asAdmin(url, ["status of 4", "status of 5"]);
       await page.goto(`${url}#/clients`);
       await page.locator("tbody tr").first().waitFor();
+      await settled(page);
       state.fails = 503;
       await page.getByRole("button", { name: "Search" }).click();
       await page.getByText("The node could not do it: the disk is full").waitFor();
@@ -138,6 +139,7 @@ export function edges({ browser, url, state, serve }) {
       const own = await serve({ wsPort: Number(env.BROKER_WS_PORT) });
       Object.assign(own.state.users.get("admin"), { password: PASSWORD, mustChange: false });
       const page = await asAdmin(own.url, ["ERR_CONNECTION", "status of"]);
+      await settled(page);
       await own.stop();
       await page.getByText("The node does not answer. What is shown may be old").waitFor();
       const again = await serve({ port: Number(new URL(own.url).port) });

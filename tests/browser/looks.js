@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pictures of the pages for people to look at; and that no page is wider than the screen.
-import { PASSWORD, open, logIn, picture, same } from "./browser.js";
+import { PASSWORD, open, logIn, picture, same, settled } from "./browser.js";
 
 const PAGES = {
   overview: "", nodes: "nodes", node: "nodes/covey%4010.0.0.1", clients: "clients", client: "clients/sensor-0005", subscriptions: "subscriptions",
@@ -25,7 +25,7 @@ export function looks({ browser, url, state }) {
     for (const name of pages) {
       await page.goto(`${url}#/${PAGES[name]}`);
       await page.locator("main > *").first().waitFor();
-      await page.waitForLoadState("networkidle");
+      await settled(page);
       if (name === "websocket") await page.locator("#port").waitFor();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       same(wide, 0, `${name} is wider than the screen by`);

@@ -8,6 +8,7 @@ import unittest
 import yaml
 
 import harness
+import wire
 from api import Api, ApiCase
 from cluster import ClusterCase
 
@@ -21,14 +22,30 @@ def parse(text):
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
             assert name not in kinds, f"{name} is told twice"
-            assert kind in ("counter", "gauge") and (kind == "counter") == name.endswith("_total"), line
+            assert kind in ("counter", "gauge", "histogram") and (kind == "counter") == name.endswith("_total"), line
             kinds[name] = kind
             continue
-        found = re.fullmatch(rf'({NAME})(\{{(?:[a-z]+="(?:[^"\\]|\\.)*",?)+\}})? ([0-9]+)', line)
+        found = re.fullmatch(rf'({NAME})(\{{(?:[a-z]+="(?:[^"\\]|\\.)*",?)+\}})? ([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)', line)
         assert found, line
-        assert found[1] in kinds, f"{found[1]} has no type"
-        values[found[1] + (found[2] or "")] = int(found[3])
+        base = re.sub(r"_(bucket|sum|count)$", "", found[1])
+        assert kinds.get(found[1]) or kinds.get(base) == "histogram", f"{found[1]} has no type"
+        values[found[1] + (found[2] or "")] = float(found[3]) if "." in found[3] else int(float(found[3]))
+    for name in (n for n, kind in kinds.items() if kind == "histogram"):
+        check_histogram(name, values)
     return values
+
+
+def check_histogram(name, values):
+    """Buckets grow, and the last of them is the count."""
+    rows = {}
+    for key, value in values.items():
+        found = re.fullmatch(rf'{name}_bucket\{{(.*)le="([^"]+)"\}}', key)
+        if found:
+            rows.setdefault(found[1].rstrip(","), []).append((float(found[2]), value))
+    assert rows, name
+    for labels, row in rows.items():
+        assert row == sorted(row) and [n for _, n in row] == sorted(n for _, n in row), row
+        assert row[-1] == (float("inf"), values[f"{name}_count" + (f"{{{labels}}}" if labels else "")]), (name, labels)
 
 
 class Metrics(ClusterCase, ApiCase):
@@ -56,6 +73,35 @@ class Metrics(ClusterCase, ApiCase):
         self.assertGreater(after["process_resident_memory_bytes"], 1 << 20)
         self.assertEqual([n for n in after if n.startswith("covey_node_info{")],
                          ['covey_node_info{node="covey@127.0.0.1",version="0.1.0"}'])
+
+    def test_how_long_things_take(self):
+        node = self.api_node({"node.workers": 1}, change=False)
+        client = self.connected(node, props=[(wire.SESSION_EXPIRY, 100)])
+        client.subscribe("a", qos=1)
+        for n in range(64):
+            client.publish("a", b"x", 1)
+            client.recv_publish()
+        after = self.scrape(node.http_port)
+        for name in ("covey_turn_seconds", "covey_ack_wait_seconds"):
+            self.assertGreater(after[name + '_count{worker="0"}'], 0, name)
+            self.assertGreater(after[name + '_sum{worker="0"}'], 0, name)
+        self.assertGreater(after["covey_store_commit_seconds_count"], 10)
+        self.assertLess(after['covey_loop_lag_seconds{worker="0"}'], 60)
+
+    def test_each_is_documented(self):
+        """docs/METRICS.md names every metric, and none that there is not."""
+        port = self.http_port()
+        nodes = self.cluster(2, each={0: {"dashboard.listeners.http.enable": True,
+                                          "dashboard.listeners.http.bind": f"127.0.0.1:{port}"}})
+        there = {re.sub(r"_(bucket|sum|count)(?=\{|$)", r"", n).split("{")[0] if "_seconds" in n else n.split("{")[0]
+                 for n in self.scrape(port)} | {"covey_alarm"}
+        with open(os.path.join(harness.ROOT, "docs", "METRICS.md"), encoding="utf-8") as file:
+            told = set(re.findall(r"`((?:covey|process)_[a-z0-9_*]+)`", file.read()))
+        def fits(name, pattern):
+            return re.fullmatch(pattern.replace("*", "[a-z0-9_]*"), name)
+        self.assertEqual([n for n in sorted(there) if not any(fits(n, p) for p in told)], [])
+        self.assertEqual([p for p in sorted(told) if not any(fits(n, p) for n in there)], [])
+        del nodes
 
     def test_what_is_made_of_them_exists(self):
         port = self.http_port()

@@ -62,11 +62,12 @@ static inline void answer(int fd)
     close(fd);
 }
 
-static inline int fake_node(const struct config *conf, struct log_sink *log)
+static inline int fake_node(const struct config *conf, const char *const *env, struct log_sink *log)
 {
     const char *how = getenv("COVEY_TEST_NODE");
     sigset_t set;
     struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
+    (void)env;
     LOG(log, LOG_NOTICE, "node start name=%s", conf->node.name);
     if (how && strcmp(how, "die") == 0) {
         LOG(log, LOG_ERROR, "node died reason=told");

@@ -31,17 +31,15 @@ static void explains(const char *yaml, const char *path, const char *expected)
 static void explain_tells_all_about_a_key(void **state)
 {
     (void)state;
-    explains(
-        "mqtt:\n  max_inflight: 7\n", "mqtt.max_inflight",
-        "mqtt.max_inflight\n"
-        "    QoS 1 and 2 messages on their way to one client; its Receive Maximum may make it less\n\n"
-        "  value:        7\n"
-        "  comes from:   /etc/x/covey.yaml:2\n"
-        "  default:      32\n"
-        "  allowed:      a number from 1 to 65535\n"
-        "  a change:     takes effect with \"covey ctl reload\"; clients keep what they were told when they "
-        "connected\n"
-        "  environment:  COVEY_MQTT__MAX_INFLIGHT\n");
+    explains("mqtt:\n  max_inflight: 7\n", "mqtt.max_inflight",
+             "mqtt.max_inflight\n"
+             "    QoS 1 and 2 messages on their way to one client; its Receive Maximum may make it less\n\n"
+             "  value:        7\n"
+             "  comes from:   /etc/x/covey.yaml:2\n"
+             "  default:      32\n"
+             "  allowed:      a number from 1 to 65535\n"
+             "  a change:     takes effect with covey ctl reload\n"
+             "  environment:  COVEY_MQTT__MAX_INFLIGHT\n");
     explains(NULL, "node.ctl_socket",
              "node.ctl_socket\n"
              "    Unix socket of the command line; auto is ctl.sock in node.data_dir\n\n"

@@ -24,12 +24,12 @@ static void topics_that_stay_go_on_counting(void **state)
     open_sender(b, &s, &sender);
     client_publish(&s, 0, 0, "b", "x");
     after.topic_metrics = "b; c";
-    shard_set_settings(b->sh, &after);
+    shard_settings_set(b->sh, &after);
     assert_int_equal(topics_n(b), 3);
     assert_int_equal(topic_metrics_first(b->sh)->in[0], 1); /* b */
     last = after;
     last.topic_metrics = NULL;
-    shard_set_settings(b->sh, &last);
+    shard_settings_set(b->sh, &last);
     assert_int_equal(topics_n(b), 1);
     assert_ptr_equal(shard_settings(b->sh), &last);
     client_lose(&s);
@@ -47,10 +47,10 @@ static void rules_come_and_go(void **state)
     open_sender(b, &a, &(struct connect_how){.id = "a", .version = V311, .clean = true});
     client_subscribe(&a, 1, "new/#", 0);
     expect_suback(&a, 1, 0);
-    shard_set_settings(b->sh, &with);
+    shard_settings_set(b->sh, &with);
     client_publish(&s, 0, 0, "old/x", "one");
     expect_publish(&a, 0, "new/x", "one");
-    shard_set_settings(b->sh, &b->settings);
+    shard_settings_set(b->sh, &b->settings);
     client_publish(&s, 0, 0, "old/x", "two");
     expect_nothing(&a);
     client_lose(&s);
@@ -65,11 +65,11 @@ static void what_is_off_is_not_overloaded(void **state)
     struct overload o;
     (void)state;
     on.overload = (struct overload_limits){.is_on = true, .lag_ms = {10, 20}, .cooldown_ms = 1000};
-    shard_set_settings(b->sh, &on);
+    shard_settings_set(b->sh, &on);
     shard_note_load(b->sh, 1000, 0);
     shard_load(b->sh, &o);
     assert_int_equal(o.level, LOAD_CRITICAL);
-    shard_set_settings(b->sh, &b->settings);
+    shard_settings_set(b->sh, &b->settings);
     shard_load(b->sh, &o);
     assert_int_equal(o.level, LOAD_NORMAL);
     broker_free(b);

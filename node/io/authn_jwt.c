@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/io/authn_jwt.h"
+
+#include "node/auth/users.h"
+#include "proto/base/mem.h"
+
+#include <string.h>
+
+const char *authn_jwt_claim_judge(const char *claim)
+{
+    const char *equals = strchr(claim, '=');
+    if (!equals || equals == claim)
+        return "must be NAME=VALUE, such as sub=${username}";
+    const char *dollar = strstr(equals, "${");
+    if (dollar && strcmp(equals + 1, "${clientid}") != 0 && strcmp(equals + 1, "${username}") != 0)
+        return "has ${clientid} or ${username} as its whole value, or none of them";
+    return NULL;
+}
+
+static struct bytes value_of(const char *value, const struct vet_ask *q)
+{
+    if (strcmp(value, "${clientid}") == 0)
+        return q->client_id;
+    return strcmp(value, "${username}") == 0 ? q->username : bytes_str(value);
+}
+
+/* An empty value, or a client that has none, fits nothing. */
+static bool claims_fit(const struct authn_jwt_conf *conf, const struct jwt *t, const struct vet_ask *q)
+{
+    char name[128];
+    for (size_t i = 0; i < conf->claims_n; i++) {
+        const char *equals = strchr(conf->claims[i], '=');
+        size_t n = (size_t)(equals - conf->claims[i]);
+        struct bytes wanted = value_of(equals + 1, q);
+        if (n >= sizeof name || !wanted.n)
+            return false;
+        memcpy(name, conf->claims[i], n);
+        name[n] = 0;
+        if (!bytes_eq(jwt_claim(t, name), wanted))
+            return false;
+    }
+    return true;
+}
+
+static enum vet_verdict refuse(struct vet_answer *out, const char *text)
+{
+    out->code = RC_BAD_USER_NAME_OR_PASSWORD;
+    out->text = text;
+    return VET_REFUSE;
+}
+
+static enum vet_verdict token_use(const struct authn_jwt_conf *conf, const struct jwt *t,
+                                  const struct vet_ask *q, struct vet_answer *out)
+{
+    if (!claims_fit(conf, t, q))
+        return refuse(out, "A claim of the token is not this client's");
+    if (*conf->username_claim) {
+        struct bytes name = jwt_claim(t, conf->username_claim);
+        if (user_name_judge(name))
+            return refuse(out, "The token names no user");
+        out->username = mem_dup(name.p, name.n);
+    }
+    out->until_ms = t->exp_s ? (t->exp_s + conf->leeway_s) * 1000 : 0;
+    return VET_ACCEPT;
+}
+
+enum vet_verdict authn_jwt(const struct authn_jwt_conf *conf, const struct jwt_keys *keys, uint64_t now_s,
+                           const struct vet_ask *q, struct vet_answer *out)
+{
+    struct jwt t;
+    enum jwt_result r =
+        jwt_check(keys, conf->is_in_username ? q->username : q->password, now_s, conf->leeway_s, &t);
+    if (r == JWT_NONE)
+        return VET_NEXT;
+    if (r != JWT_OK)
+        return refuse(out, jwt_result_text(r));
+    enum vet_verdict v = token_use(conf, &t, q, out);
+    jwt_fini(&t);
+    return v;
+}
