@@ -11,6 +11,17 @@ static const struct command *const tables[] = {
     commands_cluster, commands_alarms,  commands_bans,   commands_overload, commands_auth,
     commands_watch,   commands_delayed, commands_acl,    commands_reload};
 
+const struct command *command_at(size_t i)
+{
+    for (size_t t = 0; t < array_len(tables); t++) {
+        for (const struct command *m = tables[t]; m->group; m++) {
+            if (i-- == 0)
+                return m;
+        }
+    }
+    return NULL;
+}
+
 static uint64_t clock_ms(clockid_t clock)
 {
     struct timespec ts;
@@ -33,15 +44,14 @@ static bool usage_put(struct call *c, const char *group)
 {
     char left[96];
     bool found = false;
-    for (size_t t = 0; t < array_len(tables); t++) {
-        for (const struct command *m = tables[t]; m->group; m++) {
-            if (group && strcmp(m->group, group) != 0)
-                continue;
-            snprintf(left, sizeof left, "%s%s%s%s%s", m->group, m->verb ? " " : "", m->verb ? m->verb : "",
-                     m->args[0] ? " " : "", m->args);
-            text_printf(&c->out, "%-46s # %s\n", left, m->help);
-            found = true;
-        }
+    const struct command *m;
+    for (size_t i = 0; (m = command_at(i)); i++) {
+        if (group && strcmp(m->group, group) != 0)
+            continue;
+        snprintf(left, sizeof left, "%s%s%s%s%s", m->group, m->verb ? " " : "", m->verb ? m->verb : "",
+                 m->args[0] ? " " : "", m->args);
+        text_printf(&c->out, "%-46s # %s\n", left, m->help);
+        found = true;
     }
     return found;
 }
@@ -63,16 +73,14 @@ void call_fail(struct call *c, const char *line)
 /* The command that the words name: one with their second word as its verb, else one without verb. */
 static const struct command *command_find(const char *const *words, uint32_t n)
 {
-    const struct command *bare = NULL;
-    for (size_t t = 0; t < array_len(tables); t++) {
-        for (const struct command *m = tables[t]; m->group; m++) {
-            if (strcmp(m->group, words[0]) != 0)
-                continue;
-            if (!m->verb)
-                bare = m;
-            else if (n > 1 && strcmp(m->verb, words[1]) == 0)
-                return m;
-        }
+    const struct command *bare = NULL, *m;
+    for (size_t i = 0; (m = command_at(i)); i++) {
+        if (strcmp(m->group, words[0]) != 0)
+            continue;
+        if (!m->verb)
+            bare = m;
+        else if (n > 1 && strcmp(m->verb, words[1]) == 0)
+            return m;
     }
     return bare;
 }

@@ -84,6 +84,8 @@ struct command {
     enum command_effect effect;
     void (*run)(struct call *c);
 };
+/* The i-th of all commands, those of one group together; NULL: there are no more. */
+const struct command *command_at(size_t i);
 /* Ended by one without a group. */
 extern const struct command commands_node[];
 extern const struct command commands_clients[];

@@ -132,6 +132,24 @@ static void log_level_set(struct call *c)
     log_level_show(c);
 }
 
+static void log_handlers(struct call *c)
+{
+    const struct log_sink *log = c->env->conf.log;
+    if (strcmp(c->args[0], "list") != 0) {
+        call_fail(c, "Usage: log handlers list");
+        return;
+    }
+    if (!log || !log->destination)
+        return;
+    int level = __atomic_load_n(&log->level, __ATOMIC_RELAXED);
+    bool is_failing = __atomic_load_n(&log->is_failing, __ATOMIC_RELAXED);
+    text_printf(&c->out,
+                "LogHandler(id=default, level=%s, destination=", log_level_name((enum log_level)level));
+    text_escaped(&c->out, bytes_str(log->destination), ",()");
+    text_printf(&c->out, ", status=%s, lost=%llu)\n", is_failing ? "failing" : "started",
+                (unsigned long long)__atomic_load_n(&log->lost, __ATOMIC_RELAXED));
+}
+
 static void pem_cache_clean(struct call *c)
 {
     io_certs_check(c->env->conf.io);
@@ -159,6 +177,8 @@ const struct command commands_node[] = {
     {"log", "set-level", "<level>", "Set the log level until the node stops", 1, 1, COMMAND_CHANGES,
      log_level_set},
     {"log", "primary-level", "[<level>]", "Show or set the log level", 0, 1, COMMAND_CHANGES, log_level_set},
+    {"log", "handlers", "list", "Show where the log goes, and how many lines were lost", 1, 1, COMMAND_LOOKS,
+     log_handlers},
     {"pem_cache", "clean", "[all|node]", "Look for changed certificates now", 0, 1, COMMAND_CHANGES,
      pem_cache_clean},
     {"telemetry", NULL, "[<anything>]", "Tell what is reported home", 0, 1, COMMAND_LOOKS, telemetry},

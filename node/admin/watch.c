@@ -48,6 +48,14 @@ static void process_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned long long)p.fds_max);
 }
 
+static void log_look(struct admin_env *env, uint64_t wall_ms)
+{
+    struct log_sink *log = env->conf.log;
+    if (log && __atomic_load_n(&log->is_failing, __ATOMIC_RELAXED))
+        alarm_on(&env->alarms, wall_ms, "log_failing", "The log cannot be written; %llu lines are lost",
+                 (unsigned long long)__atomic_load_n(&log->lost, __ATOMIC_RELAXED));
+}
+
 static void secrets_look(struct admin_env *env, uint64_t wall_ms)
 {
     const struct admin_conf *conf = &env->conf;
@@ -113,6 +121,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     store_look(env, wall_ms);
     process_look(env, wall_ms);
     config_look(env, wall_ms);
+    log_look(env, wall_ms);
     acl_look(env, wall_ms);
     secrets_look(env, wall_ms);
     cluster_look(env, wall_ms);

@@ -82,6 +82,16 @@ const struct cli_command cli_commands[] = {
      "  covey ctl clients list\n"
      "  covey ctl clients kick sensor-17",
      0, CLI_WORDS, cli_ctl},
+    {"completion", NULL, "bash | zsh | fish", "print what a shell needs to complete words",
+     "The script knows all commands, those of \"ctl\" too. Packages install it.\n\nExamples:\n"
+     "  source <(covey completion bash)\n"
+     "  covey completion zsh > \"${fpath[1]}/_covey\"\n"
+     "  covey completion fish > ~/.config/fish/completions/covey.fish",
+     1, 0, cli_completion},
+    {"man", NULL, "covey | covey-ctl | covey.yaml", "print a page of the manual",
+     "In the format of man(1); packages install the pages.\n\nExamples:\n"
+     "  covey man covey.yaml | man -l -",
+     1, 0, cli_man},
     {"version", NULL, "", "print the version",
      "Examples:\n"
      "  covey version",

@@ -61,6 +61,10 @@ int cli_config(const struct cli *cli);
 int cli_ctl(const struct cli *cli);
 /* cli_passwd.c */
 int cli_passwd(const struct cli *cli);
+/* cli_completion.c */
+int cli_completion(const struct cli *cli);
+/* cli_man.c */
+int cli_man(const struct cli *cli);
 /* cli.c */
 int cli_help(const struct cli *cli);
 int cli_version(const struct cli *cli);

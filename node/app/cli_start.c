@@ -60,6 +60,11 @@ static int launch_run(const struct launch *l)
         fprintf(stderr, "%s: cannot open the log file: %s\n", l->log_file, strerror(errno));
         return 1;
     }
+    if (logger_start(&logger, conf->log.rotation_size, (uint32_t)conf->log.rotation_count)) {
+        fprintf(stderr, "cannot start a thread for the log\n");
+        logger_fini(&logger);
+        return 1;
+    }
     enum err e = pidfile_take(conf->node.pid_file, &pid_fd);
     if (e == ERR_LOCKED)
         fprintf(stderr, "Node is already running!\n");

@@ -178,6 +178,8 @@ struct config_log {
     enum config_log_to to;
     const char *file;
     enum config_log_format format;
+    uint64_t rotation_size;
+    uint64_t rotation_count;
 };
 
 struct config_cluster {

@@ -396,6 +396,10 @@ const struct config_key config_keys[] = {
         "the log file; auto is log/covey.log in node.data_dir"),
     KEY("log.format", ENUM, RELOAD, log.format, "text", 0, 0, log_formats,
         "one line of text or one JSON object an event"),
+    KEY("log.rotation.size", SIZE, INF, log.rotation_size, "50MB", KB, TB, NULL,
+        "size at which the log file becomes FILE.1, and a new one begins; infinity is never"),
+    KEY("log.rotation.count", INT, 0, log.rotation_count, "10", 1, 1000, NULL,
+        "old log files that are kept, FILE.1 being the youngest"),
 };
 const size_t config_keys_n = array_len(config_keys);
 /* clang-format on */

@@ -132,8 +132,7 @@ static const char *behind_name(const char *path)
     return mark ? mark + 2 : NULL;
 }
 
-/* Listeners of all kinds share keys: what was said of one is not said again. */
-static bool is_said(size_t at)
+bool config_key_is_said(size_t at)
 {
     const char *rest = behind_name(config_keys[at].path);
     for (size_t i = 0; rest && i < at; i++) {
@@ -191,7 +190,7 @@ void config_default_show(FILE *out)
         const struct config_key *key = &config_keys[i];
         size_t depth = sections_put(before, key->path, out);
         before = key->path;
-        if (!is_said(i)) {
+        if (!config_key_is_said(i)) {
             indent(depth, out);
             fprintf(out, "# %s\n", key->meaning);
             indent(depth, out);

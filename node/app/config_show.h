@@ -15,4 +15,7 @@ MUST_USE enum err config_explain(const struct config *conf, const char *path, FI
 void config_keys_show(FILE *out);
 /* A configuration file with every key at its default, commented out. */
 void config_default_show(FILE *out);
+/* Listeners of all kinds share keys: true when a key before number `at` of config_keys says the same. */
+bool config_key_is_said(size_t at);
+
 #endif

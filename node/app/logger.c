@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/logger.h"
 
+#include "node/app/logger_file.h"
 #include "proto/base/check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,55 +105,116 @@ size_t logger_format(char *out, size_t size, enum config_log_format format, uint
     return o + n + 1;
 }
 
-static int file_open(const char *file)
+/* Once for a row of failures, where it cannot be told in the log itself. */
+static void failure_begin(struct logger *l, int error)
 {
-    return open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    static const char begin[] = "covey: the log cannot be written, lines are lost: ";
+    char text[256];
+    if (__atomic_exchange_n(&l->sink.is_failing, 1, __ATOMIC_RELAXED))
+        return;
+    int n = snprintf(text, sizeof text, "%s%s\n", begin, error ? strerror(error) : "the disk is full");
+    if (l->file && !l->has_stdio && n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
+        return; /* nobody is left to tell */
+    if (l->has_thread)
+        sem_post(&l->wake);
 }
 
-/* dup2() puts the new file behind the old descriptor at once, under the eyes of other threads that write. A
- * file that cannot be opened leaves the old one in use. */
-static void file_reopen(struct logger *l)
+static void line_write(struct logger *l, const char *out, size_t len)
 {
-    int fd = file_open(l->file);
-    if (fd < 0)
-        return;
-    dup3(fd, l->fd, O_CLOEXEC);
-    if (l->has_stdio) {
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
+    ssize_t w;
+    do
+        w = write(l->fd, out, len);
+    while (w < 0 && errno == EINTR);
+    if (w > 0) {
+        __atomic_store_n(&l->is_cut, (size_t)w < len, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&l->bytes, (uint64_t)w, __ATOMIC_RELAXED);
     }
-    close(fd);
+    if (w == (ssize_t)len) {
+        __atomic_store_n(&l->sink.is_failing, 0, __ATOMIC_RELAXED);
+        return;
+    }
+    int error = w < 0 ? errno : 0;
+    /* Counted before the thread is woken, which looks at it. */
+    __atomic_fetch_add(&l->sink.lost, 1, __ATOMIC_RELAXED);
+    failure_begin(l, error);
+}
+
+static enum config_log_format format_of(const struct logger *l)
+{
+    return __atomic_load_n(&l->format, __ATOMIC_RELAXED);
+}
+
+/* The journal keeps the time itself. */
+static size_t journal_format(struct logger *l, char *out, size_t size, uint64_t ms, enum log_level level,
+                             const char *line, size_t n)
+{
+    static const char priorities[] = {
+        [LOG_DEBUG] = '7', [LOG_INFO] = '6', [LOG_NOTICE] = '5', [LOG_WARNING] = '4', [LOG_ERROR] = '3'};
+    out[0] = '<';
+    out[1] = priorities[level];
+    out[2] = '>';
+    if (format_of(l) == LOG_FORMAT_JSON)
+        return 3 + logger_format(out + 3, size - 3, LOG_FORMAT_JSON, ms, level, line, n);
+    return 3 + (size_t)snprintf(out + 3, size - 3, "%.*s\n", (int)n, line);
+}
+
+static size_t line_format(struct logger *l, char *out, size_t size, enum log_level level, const char *line,
+                          size_t n)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    if (l->is_journal)
+        return journal_format(l, out, size, ms, level, line, n);
+    return logger_format(out, size, format_of(l), ms, level, line, n);
 }
 
 static void on_line(struct log_sink *sink, enum log_level level, const char *line, size_t n)
 {
     struct logger *l = container_of(sink, struct logger, sink);
-    char out[LINE_MAX_BYTES];
-    struct timespec now;
+    char out[LINE_MAX_BYTES + 1] = "\n"; /* begins a new line after one that was cut */
     if (l->file && __atomic_exchange_n(&reopen_wanted, 0, __ATOMIC_RELAXED))
-        file_reopen(l);
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    size_t len =
-        logger_format(out, sizeof out, __atomic_load_n(&l->format, __ATOMIC_RELAXED), ms, level, line, n);
-    /* A log that cannot be written (disk full) has nobody to complain to. */
-    ssize_t w;
-    do
-        w = write(l->fd, out, len);
-    while (w < 0 && errno == EINTR);
+        logger_file_reopen(l);
+    size_t len = line_format(l, out + 1, sizeof out - 1, level, line, n);
+    bool is_cut = __atomic_load_n(&l->is_cut, __ATOMIC_RELAXED);
+    line_write(l, is_cut ? out : out + 1, len + is_cut);
+    if (l->has_thread && __atomic_load_n(&l->bytes, __ATOMIC_RELAXED) >= l->rotation_size &&
+        !__atomic_exchange_n(&l->is_full, 1, __ATOMIC_RELAXED))
+        sem_post(&l->wake);
+}
+
+/* systemd says which socket the journal reads; stderr may have been sent elsewhere since. */
+static bool stderr_is_journal(void)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    unsigned long long dev, ino;
+    struct stat st;
+    char *end;
+    if (!text || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    dev = strtoull(text, &end, 10);
+    if (*end != ':')
+        return false;
+    ino = strtoull(end + 1, &end, 10);
+    return *end == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
 enum err logger_init(struct logger *l, const char *file, enum logger_stdio stdio, enum log_level level,
                      enum config_log_format format)
 {
+    struct stat st;
     *l = (struct logger){.format = format, .file = file, .fd = STDERR_FILENO};
+    l->sink.destination = file ? file : "stderr";
     l->sink.level = (int)level;
     l->sink.write = on_line;
-    if (!file)
+    if (!file) {
+        l->is_journal = stderr_is_journal();
         return OK;
-    l->fd = file_open(file);
+    }
+    l->fd = logger_file_open(file);
     if (l->fd < 0)
         return ERR_IO;
+    l->bytes = fstat(l->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     if (stdio == LOGGER_STDIO_MOVED) {
         l->has_stdio = true;
         dup2(l->fd, STDOUT_FILENO);
@@ -163,6 +225,7 @@ enum err logger_init(struct logger *l, const char *file, enum logger_stdio stdio
 
 void logger_fini(struct logger *l)
 {
+    logger_thread_end(l);
     if (l->file)
         close(l->fd);
     l->fd = -1;

@@ -4,6 +4,7 @@
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
 #include "node/app/logger.h"
+#include "node/app/notify.h"
 #include "node/app/reload.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
@@ -34,6 +35,7 @@ struct parts {
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
+    struct notify *notify; /* NULL: no service manager listens */
     uint64_t boot_wall_ms;
     struct node_id id;
     uint64_t boot_epoch;
@@ -269,11 +271,21 @@ static enum err auth_reload(void *ctx)
     return authn_reload(p->authn);
 }
 
+static const struct admin_reload *on_reload(void *ctx)
+{
+    const struct parts *p = ctx;
+    notify_reload_begins(p->notify);
+    const struct admin_reload *r = reload_run(p->reload);
+    notify_reload_ends(p->notify);
+    return r;
+}
+
 static enum err admin_start(struct parts *p)
 {
     const struct admin_reload *shown = reload_shown(p->reload);
     reload_start(p->reload, &(struct reload_parts){p->io, p->node, p->authn, p->acl_file});
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
+    p->notify = notify_new(p->io, p->cluster ? &p->cluster_view : NULL, p->log);
     struct admin_conf ac = {
         .io = p->io,
         .node = p->node,
@@ -283,13 +295,13 @@ static enum err admin_start(struct parts *p)
         .cluster_name = p->conf->cluster.name,
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
+        .reload = on_reload,
+        .reload_ctx = p,
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,
-        .reload = reload_run,
-        .reload_ctx = p->reload,
         .settings = shown->settings,
         .settings_n = shown->settings_n,
         .sys_interval_ms = shown->sys_interval_ms,
@@ -316,6 +328,7 @@ static void leave(struct mesh *m, void *arg)
  * end still goes over the links. */
 static void parts_stop(struct parts *p)
 {
+    notify_free(p->notify);
     admin_free(p->admin);
     if (p->cluster && p->io)
         cluster_io_call(p->cluster, leave, NULL);
@@ -390,6 +403,7 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
     if (e == OK) {
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
+        notify_start(p.notify);
         int number = signals_await(&p, &set);
         LOG(log, LOG_NOTICE, "node stopping signal=%d", number);
     } else {

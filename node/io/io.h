@@ -97,6 +97,9 @@ void io_stop(struct io *io, uint32_t deadline_ms);
 void io_free(struct io *io); /* after io_stop(); NULL is fine */
 
 uint32_t io_workers(const struct io *io);
+/* Turns of its loop since it started: grows with each tick of a timer at least, unless the worker is stuck.
+ */
+uint64_t io_worker_turns(const struct io *io, uint32_t worker);
 /* Runs fn(shard, arg) on worker number `worker` soon. Any thread, while the io runs. Calls of one thread to
  * one worker run in the order in which they were made. */
 void io_call(struct io *io, uint32_t worker, void (*fn)(struct shard *sh, void *arg), void *arg);

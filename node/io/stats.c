@@ -61,6 +61,12 @@ void io_worker_times(struct io *io, uint32_t worker, struct io_worker_times *out
     hist_read(&out->acks, &s->acks_took);
 }
 
+uint64_t io_worker_turns(const struct io *io, uint32_t worker)
+{
+    CHECK(worker < io->workers_n);
+    return get(&io->workers[worker].stats.turns);
+}
+
 void io_stats(struct io *io, struct io_stats *out)
 {
     _Static_assert((int)TRANSPORT_FAULTS <= (int)IO_FAULTS_MAX, "io_stats has room for every fault");

@@ -17,6 +17,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERROR };
 struct log_sink {
     int level; /* read and written with __atomic builtins */
     void (*write)(struct log_sink *sink, enum log_level level, const char *line, size_t n);
+    const char *destination; /* for people: a file, or "stderr"; NULL: nothing to say */
+    uint64_t lost;           /* lines that could not be written, with __atomic builtins; */
+    int is_failing;          /* the last one was such, the same */
 };
 
 /* A sink may be NULL: nothing is logged. */

@@ -4,8 +4,10 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -85,10 +87,10 @@ static int files_remove(void **state)
 
 static char *slurp(const char *path)
 {
-    char *text = calloc(1, 65536);
+    char *text = calloc(1, 1 << 26);
     FILE *f = fopen(path, "re");
     if (f) {
-        assert_true(fread(text, 1, 65535, f) < 65535);
+        assert_true(fread(text, 1, (1 << 26) - 1, f) < (1 << 26) - 1);
         fclose(f);
     }
     return text;
@@ -145,6 +147,58 @@ static void a_file_that_cannot_be_opened_keeps_the_old(void **state)
                      ERR_IO);
 }
 
+/* The size is looked at after each line; the thread needs a moment. */
+static void a_full_file_becomes_the_first_of_the_old(void **state)
+{
+    struct files *f = *state;
+    struct logger l;
+    struct stat st = {0};
+    assert_int_equal(logger_init(&l, f->path, LOGGER_STDIO_KEPT, LOG_INFO, LOG_FORMAT_TEXT), OK);
+    assert_int_equal(logger_start(&l, 1024, 1), OK);
+    for (int i = 0; i < 1000000 && stat(f->old, &st) != 0; i++)
+        LOG(&l.sink, LOG_INFO, "line number=%d", i);
+    logger_fini(&l);
+    assert_true(st.st_size >= 1024);
+    file_has(f->old, "number=20\n");
+    assert_int_equal(l.sink.lost, 0);
+}
+
+static void a_file_that_is_large_already_is_moved(void **state)
+{
+    struct files *f = *state;
+    struct logger l;
+    struct stat st;
+    FILE *out = fopen(f->path, "we");
+    fprintf(out, "%2000s\n", "before");
+    fclose(out);
+    assert_int_equal(logger_init(&l, f->path, LOGGER_STDIO_KEPT, LOG_INFO, LOG_FORMAT_TEXT), OK);
+    assert_int_equal(logger_start(&l, 1024, 3), OK);
+    LOG(&l.sink, LOG_INFO, "the last one");
+    while (stat(f->old, &st) != 0)
+        sched_yield();
+    logger_fini(&l);
+    file_has(f->old, "before\n");
+    file_has(f->old, "the last one\n");
+}
+
+static void lines_that_are_lost_are_counted(void **state)
+{
+    struct files *f = *state;
+    struct logger l;
+    assert_int_equal(logger_init(&l, "/dev/full", LOGGER_STDIO_KEPT, LOG_INFO, LOG_FORMAT_TEXT), OK);
+    for (int i = 0; i < 3; i++)
+        LOG(&l.sink, LOG_INFO, "lost");
+    assert_int_equal(l.sink.lost, 3);
+    assert_int_equal(l.sink.is_failing, 1);
+    l.file = f->path;
+    logger_reopen_soon();
+    LOG(&l.sink, LOG_INFO, "room again");
+    assert_int_equal(l.sink.lost, 3);
+    assert_int_equal(l.sink.is_failing, 0);
+    logger_fini(&l);
+    file_has(f->path, "room again\n");
+}
+
 static void tails(struct files *f, long from, unsigned lines, const char *expected)
 {
     char *text = NULL;
@@ -184,6 +238,9 @@ int main(void)
         cmocka_unit_test(long_lines_are_cut),
         TEST(files_are_appended_to_and_rotated),
         TEST(a_file_that_cannot_be_opened_keeps_the_old),
+        TEST(a_full_file_becomes_the_first_of_the_old),
+        TEST(a_file_that_is_large_already_is_moved),
+        TEST(lines_that_are_lost_are_counted),
         TEST(the_tail_is_the_last_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
