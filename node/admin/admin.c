@@ -3,6 +3,7 @@
 
 #include "node/admin/herald.h"
 #include "node/admin/http.h"
+#include "node/admin/reload.h"
 #include "node/admin/server.h"
 #include "node/admin/watch.h"
 #include "proto/base/check.h"
@@ -44,32 +45,39 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(a->base);
 }
 
-enum err admin_reload(struct admin_env *env, struct text *out)
+const struct admin_reload *admin_reload(struct admin_env *env)
 {
-    struct admin_reloaded r = {0};
-    enum err e = env->conf.reload ? env->conf.reload(env->conf.reload_ctx, &r) : ERR_INVALID;
-    env->is_config_stale = e != OK;
-    if (e == OK && env->conf.settings) {
-        env->conf.settings = r.settings;
-        env->conf.settings_n = r.settings_n;
+    struct admin *a = container_of(env, struct admin, env);
+    struct admin_conf *conf = &env->conf;
+    const struct admin_reload *r = conf->reload(conf->reload_ctx);
+    bool has_other_times =
+        conf->sys_interval_ms != r->sys_interval_ms || conf->sys_heartbeat_ms != r->sys_heartbeat_ms;
+    env->reload = r;
+    conf->settings = r->settings;
+    conf->settings_n = r->settings_n;
+    conf->sys_interval_ms = r->sys_interval_ms;
+    conf->sys_heartbeat_ms = r->sys_heartbeat_ms;
+    if (has_other_times) {
+        herald_free(a->herald);
+        a->herald = herald_new(env, a->base);
     }
-    text_append(out, bytes_of(r.report.p, r.report.n));
-    text_fini(&r.report);
-    return e;
+    return r;
 }
 
-/* What it has to say is in the log too. */
 static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
     struct admin *a = arg;
-    struct text out = {0};
-    uint64_t n;
+    uint64_t times;
     (void)what;
-    if (read(fd, &n, sizeof n) != sizeof n)
-        return;
-    enum err e = admin_reload(&a->env, &out);
-    (void)e;
-    text_fini(&out);
+    if (read(fd, &times, sizeof times) == sizeof times)
+        admin_reload(&a->env);
+}
+
+void admin_reload_soon(struct admin *a)
+{
+    uint64_t one = 1;
+    ssize_t n = write(a->reload_fd, &one, sizeof one);
+    (void)n; /* full: it is on its way already */
 }
 
 static struct event_base *base_new(void)
@@ -124,13 +132,6 @@ enum err admin_new(struct admin **out, const struct admin_conf *conf)
     }
     *out = a;
     return OK;
-}
-
-void admin_reload_soon(struct admin *a)
-{
-    uint64_t one = 1;
-    ssize_t n = write(a->reload_fd, &one, sizeof one);
-    (void)n; /* full: it is on its way already */
 }
 
 void admin_free(struct admin *a)

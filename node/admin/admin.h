@@ -5,24 +5,18 @@
 /* The admin thread: answers `covey ctl` on a Unix socket (node/app/ctl.h has the protocol), HTTP requests for
  * the health of the node, and publishes $SYS. It asks workers by mail and never touches what is theirs. */
 
-#include "node/admin/text.h"
 #include "node/admin/cluster_view.h"
 #include "node/io/io.h"
 
 struct store;
 struct admin;
 struct acl_file;
+struct admin_reload;
 
 /* One key of the configuration, as it was loaded; none of the values is a secret. */
 struct admin_setting {
     const char *key, *value;
     const char *from; /* "default", "covey.yaml:12", "COVEY_NODE__NAME" */
-};
-
-struct admin_reloaded {
-    struct text report;                   /* lines for people; the caller ends it */
-    const struct admin_setting *settings; /* what is in force now */
-    size_t settings_n;
 };
 
 /* Where HTTP is answered. */
@@ -50,15 +44,13 @@ struct admin_conf {
     const struct admin_setting *settings;
     size_t settings_n;
     uint64_t token_idle_ms; /* a login that is not used for so long ends */
-    /* Reads the configuration and what it names again, on the admin's thread. ERR_INVALID: nothing has
-     * changed, and the report says why. */
-    enum err (*reload)(void *ctx, struct admin_reloaded *out);
-    void *reload_ctx;
     /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
     bool (*auth_is_down)(void *ctx); /* the server that is asked about clients does not answer */
     void *auth_ctx;
+    const struct admin_reload *(*reload)(void *ctx); /* see reload.h */
+    void *reload_ctx;
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */
     uint32_t sys_heartbeat_ms; /* of its uptime and datetime; 0: not published */
@@ -67,9 +59,9 @@ struct admin_conf {
 
 /* Opens the socket (0600; one that is left over is removed) and starts the thread. Errors are logged. */
 MUST_USE enum err admin_new(struct admin **out, const struct admin_conf *conf);
+/* Its thread reads the configuration again, soon. Any thread. */
+void admin_reload_soon(struct admin *a);
 /* Ends the thread, removes the socket. NULL is fine. Before the io stops. */
 void admin_free(struct admin *a);
-/* Lets it reload soon. Any thread. */
-void admin_reload_soon(struct admin *a);
 
 #endif

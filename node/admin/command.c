@@ -9,7 +9,7 @@
 static const struct command *const tables[] = {
     commands_node,    commands_clients, commands_topics, commands_retainer, commands_listeners,
     commands_cluster, commands_alarms,  commands_bans,   commands_overload, commands_auth,
-    commands_watch,   commands_delayed, commands_acl,    commands_transfer};
+    commands_watch,   commands_delayed, commands_acl,    commands_transfer, commands_reload};
 
 const struct command *command_at(size_t i)
 {

@@ -19,13 +19,11 @@ struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    uint64_t started_ms;       /* monotonic, of the node's start */
-    struct certs *https_certs; /* NULL: there is no HTTPS */
-    struct accounts *accounts; /* of the API; NULL: there is none */
-    bool is_config_stale;      /* the last reload of the configuration failed */
+    uint64_t started_ms;               /* monotonic, of the node's start */
+    struct certs *https_certs;         /* NULL: there is no HTTPS */
+    struct accounts *accounts;         /* of the API; NULL: there is none */
+    const struct admin_reload *reload; /* the last one; NULL: there was none */
 };
-/* Reads the configuration again; the report is appended to out. */
-enum err admin_reload(struct admin_env *env, struct text *out);
 uint64_t admin_mono_ms(void);
 uint64_t admin_wall_ms(void);
 static inline uint64_t admin_uptime_ms(const struct admin_env *env)
@@ -110,5 +108,6 @@ extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
 extern const struct command commands_transfer[];
+extern const struct command commands_reload[];
 
 #endif

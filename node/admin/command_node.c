@@ -164,12 +164,6 @@ static void telemetry(struct call *c)
     text_add(&c->out, "This broker sends nothing.\n");
 }
 
-static void reload(struct call *c)
-{
-    if (admin_reload(c->env, &c->out) != OK)
-        call_fail(c, "Not reloaded: what was in force stays so.");
-}
-
 const struct command commands_node[] = {
     {"ping", NULL, "", "Answer pong", 0, 0, COMMAND_LOOKS, ping},
     {"status", NULL, "", "Show whether the node runs", 0, 0, COMMAND_LOOKS, status},
@@ -188,9 +182,6 @@ const struct command commands_node[] = {
     {"log", "primary-level", "[<level>]", "Show or set the log level", 0, 1, COMMAND_CHANGES, log_level_set},
     {"log", "handlers", "list", "Show where the log goes, and how many lines were lost", 1, 1, COMMAND_LOOKS,
      log_handlers},
-    {"reload", NULL, "",
-     "Read the configuration, users, rules and certificates again, and tell what has changed", 0, 0,
-     COMMAND_CHANGES, reload},
     {"pem_cache", "clean", "[all|node]", "Look for changed certificates now", 0, 1, COMMAND_CHANGES,
      pem_cache_clean},
     {"telemetry", NULL, "[<anything>]", "Tell what is reported home", 0, 1, COMMAND_LOOKS, telemetry},

@@ -24,7 +24,7 @@ static void limits_put(struct text *out, const struct overload_limits *l)
 
 static void status(struct call *c)
 {
-    const struct overload_limits *limits = &node_conf(c->env->conf.node)->settings->overload;
+    const struct overload_limits *limits = &node_settings(c->env->conf.node)->overload;
     struct text *out = &c->out;
     char since[TEXT_TIME_N];
     text_printf(out, "Overload protection is %s\n", limits->is_on ? "enabled" : "disabled");

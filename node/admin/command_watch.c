@@ -65,7 +65,7 @@ static void slow_put(struct text *out, const struct slow_sub *e)
 static void slow_list(struct call *c)
 {
     struct watched_slow s = {0};
-    watched_slow_get(c->env->conf.io, &s, node_conf(c->env->conf.node)->settings->slow_subs_max);
+    watched_slow_get(c->env->conf.io, &s, node_settings(c->env->conf.node)->slow_subs_max);
     for (uint32_t i = 0; i < s.n; i++)
         slow_put(&c->out, s.v[i]);
     watched_slow_fini(&s);

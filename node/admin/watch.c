@@ -2,6 +2,7 @@
 #include "node/admin/watch.h"
 
 #include "node/admin/process.h"
+#include "node/admin/reload.h"
 #include "node/io/acl_file.h"
 #include "node/io/certs.h"
 #include "proto/base/check.h"
@@ -9,6 +10,7 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { NEARLY_PERCENT = 90 };
 
@@ -67,9 +69,6 @@ static void secrets_look(struct admin_env *env, uint64_t wall_ms)
 {
     const struct admin_conf *conf = &env->conf;
     const char *listener = certs_look(env);
-    if (env->is_config_stale)
-        alarm_on(&env->alarms, wall_ms, "configuration",
-                 "The configuration file has errors, what was read before stays in force; the log has them");
     if (conf->auth_is_down && conf->auth_is_down(conf->auth_ctx))
         alarm_on(&env->alarms, wall_ms, "authentication_server",
                  "The server of authentication.http does not answer; the log says why");
@@ -81,6 +80,15 @@ static void secrets_look(struct admin_env *env, uint64_t wall_ms)
                  "New certificates of the listener %s cannot be used, those read before stay in use; the log "
                  "says why",
                  listener);
+}
+
+static void config_look(struct admin_env *env, uint64_t wall_ms)
+{
+    const struct admin_reload *r = env->reload;
+    if (r && !r->is_good)
+        alarm_on(&env->alarms, wall_ms, "configuration",
+                 "The configuration cannot be used, what was read before stays in force: %.*s",
+                 (int)strcspn(r->fault, "\n"), r->fault);
 }
 
 static void acl_look(struct admin_env *env, uint64_t wall_ms)
@@ -124,6 +132,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     alarms_begin(&env->alarms);
     store_look(env, wall_ms);
     process_look(env, wall_ms);
+    config_look(env, wall_ms);
     log_look(env, wall_ms);
     acl_look(env, wall_ms);
     secrets_look(env, wall_ms);

@@ -76,7 +76,7 @@ int cli_ctl(const struct cli *cli)
     const char **own = cli->args_n ? mem_dup(cli->args, cli->args_n * sizeof *own) : NULL;
     const char *const *words = own ? own : help;
     size_t n = cli->args_n ? cli->args_n : 1;
-    struct config *conf = cli_config_load(cli, CONFIG_FILES_IGNORED);
+    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     int status = 1;
     enum err e = !conf ? ERR_INVALID : own && !file_absolute(own, n, file) ? ERR_INVALID : OK;
     if (e == OK)

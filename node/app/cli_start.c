@@ -9,6 +9,8 @@
 #include "node/app/pidfile.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,12 +52,23 @@ static bool launch_prepare(const struct launch *l)
     return pid == 0;
 }
 
+/* Whoever knows the process id, by its file, may send SIGHUP: it waits until the node takes it. */
+static void hangup_put_off(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    logger_catch_hangup();
+}
+
 /* Runs the node in this process; returns its exit status. */
 static int launch_run(const struct launch *l)
 {
     const struct config *conf = l->conf;
     struct logger logger;
     int pid_fd;
+    hangup_put_off();
     if (logger_init(&logger, l->log_file, l->stdio, conf->log.level, conf->log.format)) {
         fprintf(stderr, "%s: cannot open the log file: %s\n", l->log_file, strerror(errno));
         return 1;
@@ -72,7 +85,6 @@ static int launch_run(const struct launch *l)
         fprintf(stderr, "%s: cannot write the pid file: %s\n", conf->node.pid_file, strerror(errno));
     int status = 1;
     if (!e) {
-        logger_catch_hangup();
         status = l->node_run(conf, l->env, &logger.sink);
         pidfile_release(conf->node.pid_file, pid_fd);
     }

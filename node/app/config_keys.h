@@ -26,7 +26,7 @@ enum config_type {
 };
 
 enum config_flag {
-    CONFIG_F_RELOAD = 1u << 0,   /* can change while the node runs, see reload.h */
+    CONFIG_F_RELOAD = 1u << 0,   /* changes while the node runs, see reload.h */
     CONFIG_F_INFINITY = 1u << 1, /* "infinity" is allowed: CONFIG_INFINITY */
     CONFIG_F_ZERO_INF = 1u << 2, /* 0 means infinity */
     CONFIG_F_DISABLED = 1u << 3, /* "disabled" is allowed: 0 */

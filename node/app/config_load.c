@@ -13,8 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads the whole file; the bytes are the caller's. NULL, reported, when it cannot be or is too large. */
-static char *file_read(struct config_build *b, const char *file, size_t *n)
+char *config_file_read(const char *file, size_t *n, struct config_report *report)
 {
     struct stat st;
     char *text = NULL;
@@ -22,11 +21,11 @@ static char *file_read(struct config_build *b, const char *file, size_t *n)
     /* Opening a FIFO must not wait for a writer. */
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        config_report_add(b->report, CONFIG_ERROR, file, "", "cannot be read: %s", strerror(errno));
+        config_report_add(report, CONFIG_ERROR, file, "", "cannot be read: %s", strerror(errno));
         goto out;
     }
     if (!S_ISREG(st.st_mode)) {
-        config_report_add(b->report, CONFIG_ERROR, file, "", "cannot be read: not a file");
+        config_report_add(report, CONFIG_ERROR, file, "", "cannot be read: not a file");
         goto out;
     }
     text = mem_alloc(CONFIG_FILE_BYTES_MAX + 1);
@@ -37,12 +36,19 @@ static char *file_read(struct config_build *b, const char *file, size_t *n)
         if (r > 0)
             got += (size_t)r;
         else if (errno != EINTR) {
-            config_report_add(b->report, CONFIG_ERROR, file, "", "cannot be read: %s", strerror(errno));
+            config_report_add(report, CONFIG_ERROR, file, "", "cannot be read: %s", strerror(errno));
             free(text);
             text = NULL;
             goto out;
         }
     }
+    if (got > CONFIG_FILE_BYTES_MAX) {
+        config_report_add(report, CONFIG_ERROR, file, "", "is larger than %d bytes", CONFIG_FILE_BYTES_MAX);
+        free(text);
+        text = NULL;
+        goto out;
+    }
+    text[got] = 0;
 out:
     if (fd >= 0)
         close(fd);
@@ -63,7 +69,7 @@ static void file_load(struct config_build *b)
     else if (slash)
         b->file_dir = config_arena_printf(b->conf->arena, "%s/%.*s", b->work_dir, (int)(slash - file), file);
     if (!text)
-        text = owned = file_read(b, file, &n);
+        text = owned = config_file_read(file, &n, b->report);
     if (text && n > CONFIG_FILE_BYTES_MAX)
         config_report_add(b->report, CONFIG_ERROR, file, "", "is larger than %d bytes",
                           CONFIG_FILE_BYTES_MAX);
@@ -82,6 +88,8 @@ struct config *config_load(const struct config_source *source, struct config_rep
     if (source->file)
         file_load(&b);
     config_env_read(&b);
+    for (size_t i = 0; i < source->pins_n; i++)
+        config_build_set(&b, CONFIG_FROM_ENV, "kept", source->pins[i].path, source->pins[i].text);
     bool goes_on = source->files == CONFIG_ERRORS_IGNORED;
     /* Checks of values with each other would only repeat what is wrong with one of them. */
     if (report->errors == 0 || goes_on)

@@ -13,6 +13,12 @@
  * that runs goes on in spite of errors, which may have come into the file since it was started. */
 enum config_files { CONFIG_FILES_CHECKED, CONFIG_FILES_IGNORED, CONFIG_ERRORS_IGNORED };
 
+/* A value that counts over file and environment. */
+struct config_pin {
+    const char *path; /* of a key; its listener is made when it is not there */
+    const char *text;
+};
+
 struct config_source {
     const char *file; /* read unless text is given; NULL: no file */
     const char *text; /* the content to use under the name of file; NULL: read the file */
@@ -20,13 +26,17 @@ struct config_source {
     const char *const *env; /* as environ; NULL: none. Also where HOME and XDG_DATA_HOME are looked up */
     bool is_root;           /* of the user who runs the node */
     enum config_files files;
+    const struct config_pin *pins;
+    size_t pins_n;
 };
 
 enum { CONFIG_FILE_BYTES_MAX = 1 << 20 };
 
-/* The configuration, the caller's, ended by config_free(); NULL when the report has errors
- * that are not to be ignored. With warnings
- * only, the configuration is good. Touches nothing but the files that it reads. */
+/* The whole file, from malloc(), a NUL behind it; NULL, reported, when it cannot be read or is too large. */
+char *config_file_read(const char *file, size_t *n, struct config_report *report);
+
+/* The configuration, the caller's, ended by config_free(); NULL when the report has errors that are not to be
+ * ignored. With warnings only, the configuration is good. Touches nothing but the files that it reads. */
 struct config *config_load(const struct config_source *source, struct config_report *report);
 void config_free(struct config *conf); /* NULL is fine */
 

@@ -139,6 +139,11 @@ static void line_write(struct logger *l, const char *out, size_t len)
     failure_begin(l, error);
 }
 
+static enum config_log_format format_of(const struct logger *l)
+{
+    return __atomic_load_n(&l->format, __ATOMIC_RELAXED);
+}
+
 /* The journal keeps the time itself. */
 static size_t journal_format(struct logger *l, char *out, size_t size, uint64_t ms, enum log_level level,
                              const char *line, size_t n)
@@ -148,8 +153,8 @@ static size_t journal_format(struct logger *l, char *out, size_t size, uint64_t 
     out[0] = '<';
     out[1] = priorities[level];
     out[2] = '>';
-    if (l->format == LOG_FORMAT_JSON)
-        return 3 + logger_format(out + 3, size - 3, l->format, ms, level, line, n);
+    if (format_of(l) == LOG_FORMAT_JSON)
+        return 3 + logger_format(out + 3, size - 3, LOG_FORMAT_JSON, ms, level, line, n);
     return 3 + (size_t)snprintf(out + 3, size - 3, "%.*s\n", (int)n, line);
 }
 
@@ -161,7 +166,7 @@ static size_t line_format(struct logger *l, char *out, size_t size, enum log_lev
     uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     if (l->is_journal)
         return journal_format(l, out, size, ms, level, line, n);
-    return logger_format(out, size, l->format, ms, level, line, n);
+    return logger_format(out, size, format_of(l), ms, level, line, n);
 }
 
 static void on_line(struct log_sink *sink, enum log_level level, const char *line, size_t n)
@@ -224,6 +229,12 @@ void logger_fini(struct logger *l)
     if (l->file)
         close(l->fd);
     l->fd = -1;
+}
+
+void logger_set_format(struct log_sink *sink, enum config_log_format format)
+{
+    struct logger *l = container_of(sink, struct logger, sink);
+    __atomic_store_n(&l->format, format, __ATOMIC_RELAXED);
 }
 
 void logger_tail(const char *file, long from, unsigned lines_max, FILE *out)

@@ -56,6 +56,8 @@ MUST_USE enum err logger_init(struct logger *l, const char *file, enum logger_st
 MUST_USE enum err logger_start(struct logger *l, uint64_t rotation_size, uint32_t rotation_count);
 /* Ends the thread. */
 void logger_fini(struct logger *l);
+/* Lines have another form from now on; sink is a logger's. Any thread. */
+void logger_set_format(struct log_sink *sink, enum config_log_format format);
 
 /* Makes the next line open the file again. Safe in signal handlers. */
 void logger_reopen_soon(void);

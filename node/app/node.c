@@ -3,11 +3,9 @@
 
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
-#include "node/app/config_load.h"
 #include "node/app/logger.h"
 #include "node/app/notify.h"
 #include "node/app/reload.h"
-#include "node/app/settings.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
 #include "node/io/io.h"
@@ -27,10 +25,7 @@ enum { CLUSTER_STOP_MS = 2000 };
 struct parts {
     const struct config *conf;
     struct log_sink *log;
-    struct settings settings;
-    struct settings *listener_settings;
-    struct io_listener_conf *listeners;
-    struct config_strings *strings;
+    struct reload *reload;
     struct store *store;
     struct writer *writer;
     struct node *node;
@@ -41,10 +36,6 @@ struct parts {
     struct io *io;
     struct admin *admin;
     struct notify *notify; /* NULL: no service manager listens */
-    struct reload *reload;
-    const struct config_listener **used; /* by their number in io */
-    uint32_t used_n;
-    const char *const *env;
     uint64_t boot_wall_ms;
     struct node_id id;
     uint64_t boot_epoch;
@@ -202,11 +193,9 @@ static enum err core_start(struct parts *p)
         .epoch = p->boot_epoch,
         .is_clustered = p->conf->cluster.enable,
         .commit_ops = (uint32_t)p->conf->storage.commit_ops,
-        .settings = &p->settings,
+        .settings = &reload_generation(p->reload)->settings,
         .acl = acl,
         .acl_slots = az->cache_enable ? (uint32_t)az->cache_max_size : 0,
-        .acl_ttl_ms = (uint32_t)az->cache_ttl_ms,
-        .acl_disconnects = az->deny_action == CONFIG_DENY_DISCONNECT,
         .store = p->store,
         .vet = authn_ops(p->authn),
         .log = p->log,
@@ -248,34 +237,14 @@ static enum err cluster_make(struct parts *p)
     return cluster_io_new(&p->cluster, &cc);
 }
 
-/* A disabled TLS listener without a certificate is not even one that could be started later. */
-static bool is_usable(const struct config_listener *l)
-{
-    bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
-    return l->enable || !tls || l->ssl.certfile[0] || l->ssl.psk_file[0];
-}
-
 static enum err io_part_start(struct parts *p)
 {
-    size_t n = p->conf->listeners_n;
-    p->used = mem_zalloc(sizeof(*p->used) * (n + 1));
-    p->listener_settings = mem_zalloc(sizeof *p->listener_settings * (n + 1));
-    p->listeners = mem_zalloc(sizeof *p->listeners * (n + 1));
-    p->strings = mem_zalloc(sizeof *p->strings * (n + 1));
-    for (size_t i = 0; i < n; i++) {
-        const struct config_listener *l = &p->conf->listeners[i];
-        if (!is_usable(l))
-            continue;
-        uint32_t at = p->used_n++;
-        p->used[at] = l;
-        p->listener_settings[at] = settings_of_listener(p->conf, l);
-        listener_conf_of(&p->listeners[at], l, &p->listener_settings[at], &p->strings[at]);
-    }
+    const struct generation *g = reload_generation(p->reload);
     struct io_conf ic = {
         .node = p->node,
         .writer = p->writer,
-        .listeners = p->listeners,
-        .listeners_n = p->used_n,
+        .listeners = g->listeners,
+        .listeners_n = g->listeners_n,
         .cluster = p->cluster,
         .commit_interval_ms = (uint32_t)((p->conf->storage.commit_interval_us + 999) / 1000),
         .log = p->log,
@@ -318,13 +287,13 @@ static enum err auth_reload(void *ctx)
     return authn_reload(p->authn);
 }
 
-static enum err on_reload(void *ctx, struct admin_reloaded *out)
+static const struct admin_reload *on_reload(void *ctx)
 {
     const struct parts *p = ctx;
     notify_reload_begins(p->notify);
-    enum err e = reload_run(p->reload, out);
+    const struct admin_reload *r = reload_run(p->reload);
     notify_reload_ends(p->notify);
-    return e;
+    return r;
 }
 
 static struct admin_http http_of(const struct config_http *conf)
@@ -339,15 +308,8 @@ static struct admin_http http_of(const struct config_http *conf)
 
 static enum err admin_start(struct parts *p)
 {
-    struct reload_conf rc = {.conf = p->conf,
-                             .env = p->env,
-                             .io = p->io,
-                             .listeners = p->used,
-                             .listeners_n = p->used_n,
-                             .authn = p->authn,
-                             .acl_file = p->acl_file,
-                             .log = p->log};
-    p->reload = reload_new(&rc);
+    const struct admin_reload *shown = reload_shown(p->reload);
+    reload_start(p->reload, &(struct reload_parts){p->io, p->node, p->authn, p->acl_file});
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
     p->notify = notify_new(p->io, p->cluster ? &p->cluster_view : NULL, p->log);
     struct admin_conf ac = {
@@ -367,8 +329,10 @@ static enum err admin_start(struct parts *p)
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,
-        .sys_interval_ms = (uint32_t)p->conf->sys.sys_msg_interval_ms,
-        .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
+        .settings = shown->settings,
+        .settings_n = shown->settings_n,
+        .sys_interval_ms = shown->sys_interval_ms,
+        .sys_heartbeat_ms = shown->sys_heartbeat_ms,
         .log = p->log,
     };
     if (p->conf->http.enable)
@@ -377,7 +341,6 @@ static enum err admin_start(struct parts *p)
         ac.http[ADMIN_HTTPS] = http_of(&p->conf->https);
     if (p->conf->http.enable || p->conf->https.enable) {
         ac.data_dir = p->conf->node.data_dir;
-        reload_shown(p->reload, &ac.settings, &ac.settings_n);
         ac.token_idle_ms = p->conf->token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
@@ -410,19 +373,11 @@ static void parts_stop(struct parts *p)
     acl_file_free(p->acl_file);
     io_defer_barrier();
     store_close(p->store);
-    for (size_t i = 0; p->strings && i < p->conf->listeners_n; i++) {
-        free(p->strings[i].ciphers);
-        free(p->strings[i].ciphersuites);
-    }
-    free(p->strings);
-    free(p->listeners);
-    free(p->listener_settings);
-    free(p->used);
     reload_free(p->reload);
 }
 
 /* SIGTERM, SIGINT and SIGHUP are waited for here; every thread started later inherits that they are blocked.
- * One that comes during the start waits until it is over. */
+ */
 static void signals_block(sigset_t *set)
 {
     sigemptyset(set);
@@ -434,8 +389,9 @@ static void signals_block(sigset_t *set)
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a full disk, not a crash */
 }
 
-/* Until the node is to end. */
-static int signals_wait(struct parts *p, const sigset_t *set)
+/* Until one that ends the node; returns it. A SIGHUP during the start has waited, one that comes later than
+ * this changes nothing any more. */
+static int signals_await(struct parts *p, const sigset_t *set)
 {
     int number = 0;
     for (;;) {
@@ -450,16 +406,15 @@ static int signals_wait(struct parts *p, const sigset_t *set)
 
 int node_run(const struct config *conf, const char *const *env, struct log_sink *log)
 {
-    struct parts p = {.conf = conf, .env = env, .log = log, .boot_wall_ms = wall_ms()};
+    struct parts p = {.conf = conf, .log = log, .boot_wall_ms = wall_ms()};
     sigset_t set;
-    int signal_number;
     if (sodium_init() < 0) {
         LOG(log, LOG_ERROR, "node no random numbers from the system");
         return 1;
     }
     signals_block(&set);
     descriptors_raise(log);
-    p.settings = settings_of(conf);
+    p.reload = reload_new(conf, env, log);
     enum err e = acl_make(&p);
     if (e == OK)
         e = authn_make(&p);
@@ -477,8 +432,8 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
         LOG(log, LOG_NOTICE, "node started name=%s version=%s workers=%llu boot=%llu", conf->node.name,
             COVEY_VERSION, (unsigned long long)conf->node.workers, (unsigned long long)p.boot_epoch);
         notify_start(p.notify);
-        signal_number = signals_wait(&p, &set);
-        LOG(log, LOG_NOTICE, "node stopping signal=%d", signal_number);
+        int number = signals_await(&p, &set);
+        LOG(log, LOG_NOTICE, "node stopping signal=%d", number);
     } else {
         LOG(log, LOG_ERROR, "node did not start error=\"%s\"", err_name(e));
     }

@@ -2,243 +2,388 @@
 #include "node/app/reload.h"
 
 #include "node/admin/ask.h"
-#include "node/app/settings.h"
-#include "node/core/shard.h"
+#include "node/app/config_load.h"
+#include "node/app/logger.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
-#include "node/io/io.h"
+#include "node/io/authn_files.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* One reading of the configuration, and what was made of it; kept to the end. */
-struct generation {
-    struct generation *before;
-    struct config *owned;      /* NULL: the caller's */
-    const struct config *conf; /* as it was read */
-    struct settings node;
-    struct settings *listeners; /* by number in io; of those that are not changed, the name is NULL */
-    struct admin_setting *shown;
-    size_t shown_n;
-};
+enum { SETTLE_MS = 20, SETTLE_TIMES_MAX = 10 };
 
 struct reload {
-    struct reload_conf conf;
+    const struct config *boot;
+    const char *const *env;
+    struct log_sink *log;
+    struct reload_parts parts;
     struct generation *now;
+    struct generation *past;    /* that connections still use */
+    struct config_arena *arena; /* of result */
+    struct admin_reload result;
+    struct admin_change *changed, *restart; /* of result */
+    bool has_changed;
+    struct config_pin *pins;
+    size_t pins_n;
 };
 
-/* ---- what differs --------------------------------------------------------------------------------- */
+/* ---- what is in force ----------------------------------------------------------------------------- */
 
-struct diff {
-    struct text *report;
-    bool wants_restart; /* keys that need one are told, not those that do not */
-    uint32_t n;
-    const char *of_listener; /* only of this one ("listeners.tcp.default."); NULL: of all */
-};
-
-static bool changes_at_once(const struct config_item *i)
+static bool is_live(const struct config_item *item)
 {
-    return i->key->flags & CONFIG_F_RELOAD;
+    return item->key->flags & CONFIG_F_RELOAD;
 }
 
-static void on_differs(void *ctx, const struct config_item *before, const struct config_item *after)
+/* An item as it was at the start or as it is now, whichever counts. */
+static const struct config_item *item_in_force(const struct reload *r, const struct config_item *boot)
 {
-    struct diff *d = ctx;
-    const struct config_item *any = before ? before : after;
-    /* A listener that comes or goes does so with all its keys. */
-    bool at_once = before && after && changes_at_once(any);
-    if (at_once == d->wants_restart ||
-        (before && after && before->is_auto && after->is_auto)) /* follows from another */
-        return;
-    if (d->of_listener && strncmp(any->path, d->of_listener, strlen(d->of_listener)) != 0)
-        return;
-    d->n++;
-    if (d->report)
-        text_printf(d->report, "%s %s: %s -> %s\n", d->wants_restart ? "restart" : "changed", any->path,
-                    before ? before->text : "(not there)", after ? after->text : "(not there)");
+    const struct config_item *now = is_live(boot) ? config_item_find(r->now->conf, boot->path) : NULL;
+    return now ? now : boot;
 }
 
-static uint32_t diff(const struct config *before, const struct config *after, bool wants_restart,
-                     const char *of_listener, struct text *report)
+static void settings_show(struct reload *r)
 {
-    struct diff d = {report, wants_restart, 0, of_listener};
-    config_diff(before, after, on_differs, &d);
-    return d.n;
-}
-
-/* ---- generations ---------------------------------------------------------------------------------- */
-
-/* What has a value. */
-static void shown_make(struct generation *g)
-{
-    g->shown = mem_zalloc((g->conf->items_n + 1) * sizeof *g->shown);
-    for (size_t i = 0; i < g->conf->items_n; i++) {
-        const struct config_item *item = &g->conf->items[i];
+    const struct config *boot = r->boot;
+    struct admin_setting *shown = config_arena_alloc(r->arena, (boot->items_n + 1) * sizeof *shown);
+    size_t n = 0;
+    for (size_t i = 0; i < boot->items_n; i++) {
+        const struct config_item *item = item_in_force(r, &boot->items[i]);
         if (item->given)
-            g->shown[g->shown_n++] = (struct admin_setting){item->path, item->text, item->where};
+            shown[n++] = (struct admin_setting){item->path, item->text, item->where};
     }
+    r->result.settings = shown;
+    r->result.settings_n = n;
+    r->result.sys_interval_ms = (uint32_t)r->now->conf->sys.sys_msg_interval_ms;
+    r->result.sys_heartbeat_ms = (uint32_t)r->now->conf->sys.sys_heartbeat_interval_ms;
 }
 
-static struct generation *generation_new(const struct config *conf, struct generation *before)
+/* ---- what is different ---------------------------------------------------------------------------- */
+
+static void pin(struct reload *r, const char *path, const char *text)
 {
-    struct generation *g = mem_zalloc(sizeof *g);
-    g->before = before;
-    g->conf = conf;
-    g->node = settings_of(conf);
-    shown_make(g);
-    return g;
+    r->pins = mem_realloc(r->pins, (r->pins_n + 1) * sizeof *r->pins);
+    r->pins[r->pins_n++] = (struct config_pin){config_arena_str(r->arena, path), text};
 }
 
-static const struct config_listener *listener_find(const struct config *conf, const char *id)
+static void change_add(struct reload *r, struct admin_change **list, size_t *n,
+                       const struct config_item *before, const struct config_item *after)
 {
-    for (size_t i = 0; i < conf->listeners_n; i++)
-        if (strcmp(conf->listeners[i].id, id) == 0)
-            return &conf->listeners[i];
-    return NULL;
+    *list = mem_realloc(*list, (*n + 1) * sizeof **list);
+    (*list)[(*n)++] = (struct admin_change){
+        .key = config_arena_str(r->arena, before ? before->path : after->path),
+        .before = before ? config_arena_str(r->arena, before->text) : "(not there)",
+        .after = after ? config_arena_str(r->arena, after->text) : "(not there)",
+    };
 }
 
-/* A listener of which something waits for a restart keeps what it has: its keys go together. */
-static void listeners_make(const struct reload *r, struct generation *g)
+/* What the node cannot change while it runs stays as it was at the start. A listener that the file has no
+ * more stays whole; one that is new there is as good as disabled. */
+static void on_fixed(void *ctx, const struct config_item *before, const struct config_item *after)
 {
-    char prefix[300];
-    g->listeners = mem_zalloc((r->conf.listeners_n + 1) * sizeof *g->listeners);
-    for (uint32_t i = 0; i < r->conf.listeners_n; i++) {
-        const struct config_listener *old = r->conf.listeners[i], *l = listener_find(g->conf, old->id);
-        const char *name = strchr(old->id, ':') + 1;
-        snprintf(prefix, sizeof prefix, "listeners.%.*s.%s.", (int)(name - old->id - 1), old->id, name);
-        if (!l || diff(r->conf.conf, g->conf, true, prefix, NULL))
-            continue;
-        g->listeners[i] = settings_of_listener(g->conf, l);
-        g->listeners[i].listener = old->id;
-        g->listeners[i].vet = old->vet;
-        io_limits_set(r->conf.io, i, l->max_connections >= UINT32_MAX ? 0 : (uint32_t)l->max_connections,
-                      l->max_conn_rate >= UINT32_MAX ? 0 : (uint32_t)l->max_conn_rate);
-    }
+    struct reload *r = ctx;
+    if (before && after && is_live(before))
+        return;
+    if (before && after && before->is_auto && after->is_auto)
+        return;
+    if (before && before->given)
+        pin(r, before->path,
+            before->key->type == CONFIG_PATH && !before->is_auto ? before->text : before->given);
+    else if (!before && strcmp(strrchr(after->path, '.'), ".enable") == 0)
+        pin(r, after->path, "false");
+    if ((before ? before : after)->origin != CONFIG_FROM_DEFAULT || (before && after))
+        change_add(r, &r->restart, &r->result.restart_n, before, after);
 }
 
-struct swap {
-    struct reload *r;
-    const struct generation *g;
-    uint32_t worker;
+static void on_live(void *ctx, const struct config_item *before, const struct config_item *after)
+{
+    struct reload *r = ctx;
+    if (!before || !after || !is_live(before))
+        return;
+    r->has_changed = true;
+    if (!before->is_auto || !after->is_auto) /* what follows from another is not told */
+        change_add(r, &r->changed, &r->result.changed_n, before, after);
+}
+
+/* ---- checking ------------------------------------------------------------------------------------- */
+
+struct file {
+    char *text; /* from malloc(); NULL: there is no file */
+    size_t n;
 };
 
-static void swap(struct shard *sh, void *arg)
+static bool file_eq(const struct file *a, const struct file *b)
 {
-    const struct swap *s = arg;
-    shard_settings_set(sh, &s->g->node);
-    for (uint32_t i = 0; i < s->r->conf.listeners_n; i++)
-        if (s->g->listeners[i].listener)
-            io_settings_use(s->r->conf.io, s->worker, i, &s->g->listeners[i]);
+    return a->n == b->n && memcmp(a->text, b->text, a->n) == 0;
 }
 
-static void generation_use(struct reload *r, struct generation *g)
+/* One that is just being written may be well formed and yet lack its end: it counts when it is the same twice
+ * and its last line has ended. */
+static bool file_read(const struct reload *r, struct file *f, struct config_report *report)
 {
-    listeners_make(r, g);
-    for (uint32_t i = 0; i < io_workers(r->conf.io); i++)
-        shard_ask(r->conf.io, i, swap, &(struct swap){r, g, i});
-    __atomic_store_n(&r->conf.log->level, (int)g->conf->log.level, __ATOMIC_RELAXED);
-    r->now = g;
-}
-
-/* ---- reading -------------------------------------------------------------------------------------- */
-
-/* Also into the log, a line for each. */
-static void faults_tell(const struct reload *r, const struct config_report *report, struct text *out)
-{
-    for (size_t i = 0; i < report->n; i++) {
-        const struct config_note *n = &report->notes[i];
-        bool is_error = n->severity == CONFIG_ERROR;
-        text_printf(out, "%s%s%s%s%s: %s\n", is_error ? "" : "warning: ", n->where,
-                    *n->where && *n->path ? ": " : "", n->path, "", n->message);
-        LOG(r->conf.log, is_error ? LOG_ERROR : LOG_WARNING, "config %s where=\"%s\" key=%s error=\"%s\"",
-            is_error ? "wrong" : "doubtful", n->where, *n->path ? n->path : "-", n->message);
+    const char *name = r->boot->file;
+    struct file again = {0};
+    if (!name)
+        return true;
+    f->text = config_file_read(name, &f->n, report);
+    for (int times = 0; f->text && times < SETTLE_TIMES_MAX; times++) {
+        usleep(SETTLE_MS * 1000);
+        again.text = config_file_read(name, &again.n, report);
+        if (!again.text || file_eq(f, &again))
+            break;
+        free(f->text);
+        *f = again;
+        again.text = NULL;
     }
+    if (f->text && again.text && (f->n == 0 || f->text[f->n - 1] != '\n'))
+        config_report_add(report, CONFIG_ERROR, name, "", "%s",
+                          f->n ? "its last line does not end: is it whole?" : "is empty");
+    else if (f->text && !again.text && !report->errors)
+        config_report_add(report, CONFIG_ERROR, name, "", "keeps changing while it is read");
+    free(again.text);
+    return !report->errors;
 }
 
-static struct config *read_again(const struct reload *r, struct text *out)
+static struct config *file_load(struct reload *r, const struct file *f, enum config_files files,
+                                struct config_report *report)
+{
+    struct config_source source = {
+        .file = r->boot->file,
+        .text = f->text,
+        .text_n = f->n,
+        .env = r->env,
+        .is_root = geteuid() == 0,
+        .files = files,
+        .pins = r->pins,
+        .pins_n = r->pins_n,
+    };
+    return config_load(&source, report);
+}
+
+static const char *fault_text(struct reload *r, const struct config_report *report)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    if (!out)
+        return "no memory\n";
+    config_report_print(report, out);
+    fclose(out);
+    const char *kept = config_arena_dup(r->arena, text, n);
+    free(text);
+    return kept;
+}
+
+/* What is to be in force: as the file says, and where that needs a restart as it is. NULL: *fault says why.
+ */
+static struct config *conf_read(struct reload *r)
 {
     struct config_report report;
-    struct config_source source = {.file = r->conf.conf->file,
-                                   .env = r->conf.env,
-                                   .is_root = geteuid() == 0,
-                                   .files = CONFIG_FILES_CHECKED};
+    struct file file = {0};
     config_report_init(&report);
-    struct config *conf = config_load(&source, &report);
-    faults_tell(r, &report, out);
+    struct config *conf =
+        file_read(r, &file, &report) ? file_load(r, &file, CONFIG_FILES_CHECKED, &report) : NULL;
+    if (conf) {
+        config_diff(r->boot, conf, on_fixed, r);
+        config_free(conf);
+        conf = file_load(r, &file, CONFIG_FILES_IGNORED, &report);
+    }
+    free(file.text);
+    if (!conf)
+        r->result.fault = fault_text(r, &report);
     config_report_fini(&report);
     return conf;
 }
 
-static bool has_users(const struct config_auth *c)
+/* The files that a configuration names, read but not yet in force. */
+struct files {
+    struct acl *acl;
+    struct authn_files *users;
+    struct io_reload *listeners;
+};
+
+static void files_drop(struct files *f)
 {
-    return *c->password_file || *c->jwt_secret_file || *c->jwt_public_key_file || *c->jwt_jwks_file;
+    acl_unref(f->acl);
+    if (f->users)
+        authn_files_free(f->users);
+    io_reload_free(f->listeners);
 }
 
-/* Files that the configuration names; what cannot be used stays as it was, and has its alarm. */
-static void files_reload(const struct reload *r, struct text *out)
+static bool files_read(struct reload *r, const struct generation *g, struct files *f)
 {
+    const struct config_authorization *az = &g->conf->authorization;
     struct acl_fault fault;
-    if (has_users(&r->conf.conf->auth))
-        text_add(out, authn_reload(r->conf.authn) == OK
-                          ? "read again: users and their keys\n"
-                          : "kept: the files of users or keys cannot be used, see the log\n");
-    if (r->conf.conf->authorization.file[0])
-        text_add(out, acl_reload(r->conf.acl_file, &fault) == OK
-                          ? "read again: the file of rules\n"
-                          : "kept: the file of rules cannot be used, see the log\n");
-    io_certs_check(r->conf.io);
-    if (io_certs_stale(r->conf.io))
-        text_printf(out, "kept: certificates of %s cannot be used, see the log\n",
-                    io_certs_stale(r->conf.io));
+    if (acl_read(r->parts.acl_file, az->file, az->no_match, &f->acl, &fault) != OK)
+        r->result.fault =
+            config_arena_printf(r->arena, "%s:%u: %s\n", az->file, (unsigned)fault.line, fault.what);
+    else if (authn_read(r->parts.authn, &f->users) != OK)
+        r->result.fault = "authentication.*: a file cannot be used; the log says which line is wrong\n";
+    else if (io_reload_new(&f->listeners, r->parts.io, g->listeners, g->listeners_n) != OK)
+        r->result.fault = "listeners.*.ssl_options: a file cannot be used; the log says which\n";
+    return !r->result.fault;
 }
 
-enum err reload_run(struct reload *r, struct admin_reloaded *out)
+/* ---- changing ------------------------------------------------------------------------------------- */
+
+static void on_settings(struct shard *sh, void *arg)
 {
-    struct config *fresh = read_again(r, &out->report);
-    if (!fresh) {
-        LOG(r->conf.log, LOG_ERROR, "config not reloaded: what was in force stays so");
-        return ERR_INVALID;
+    shard_settings_set(sh, arg);
+}
+
+static void past_sweep(struct reload *r)
+{
+    struct generation **at = &r->past;
+    while (*at) {
+        struct generation *g = *at;
+        if (generation_is_used(g, r->parts.io)) {
+            at = &g->next;
+        } else {
+            *at = g->next;
+            generation_free(g);
+        }
     }
-    struct generation *g = generation_new(fresh, r->now);
-    uint32_t changed = diff(r->now->conf, fresh, false, NULL, &out->report);
-    uint32_t waiting = diff(r->conf.conf, fresh, true, NULL, &out->report);
-    g->owned = fresh;
-    generation_use(r, g);
-    files_reload(r, &out->report);
-    text_printf(&out->report, "%u changed, %u need%s a restart\n", changed, waiting, waiting == 1 ? "s" : "");
-    LOG(r->conf.log, LOG_NOTICE, "config reloaded changed=%u need_restart=%u", changed, waiting);
-    reload_shown(r, &out->settings, &out->settings_n);
-    return OK;
 }
 
-void reload_shown(const struct reload *r, const struct admin_setting **settings, size_t *n)
+static void files_set(struct reload *r, const struct config *conf, struct files *f)
 {
-    *settings = r->now->shown;
-    *n = r->now->shown_n;
+    acl_set(r->parts.acl_file, conf->authorization.file, conf->authorization.no_match, f->acl);
+    authn_set(r->parts.authn, f->users);
+    io_reload_apply(f->listeners);
+}
+
+/* Takes g. */
+static void generation_set(struct reload *r, struct generation *g)
+{
+    struct generation *before = r->now;
+    if (before->conf->log.level != g->conf->log.level)
+        __atomic_store_n(&r->log->level, (int)g->conf->log.level, __ATOMIC_RELAXED);
+    logger_set_format(r->log, g->conf->log.format);
+    for (uint32_t i = 0; i < io_workers(r->parts.io); i++)
+        shard_ask(r->parts.io, i, on_settings, &g->settings);
+    node_set_settings(r->parts.node, &g->settings);
+    r->now = g;
+    before->next = r->past;
+    r->past = before;
+}
+
+static void log_result(const struct reload *r)
+{
+    const struct admin_reload *a = &r->result;
+    struct log_sink *log = r->log;
+    char before[LOG_ESCAPED_MAX], after[LOG_ESCAPED_MAX];
+    for (const char *line = a->fault; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+        LOG(log, LOG_ERROR, "config not reloaded error=\"%s\"",
+            log_escape(before, bytes_of(line, strcspn(line, "\n"))));
+    for (size_t i = 0; i < a->changed_n; i++)
+        LOG(log, LOG_NOTICE, "config changed key=%s before=\"%s\" after=\"%s\"", a->changed[i].key,
+            log_escape(before, bytes_str(a->changed[i].before)),
+            log_escape(after, bytes_str(a->changed[i].after)));
+    for (size_t i = 0; i < a->restart_n; i++)
+        LOG(log, LOG_WARNING, "config needs a restart key=%s before=\"%s\" after=\"%s\"", a->restart[i].key,
+            log_escape(before, bytes_str(a->restart[i].before)),
+            log_escape(after, bytes_str(a->restart[i].after)));
+    if (a->is_good)
+        LOG(log, LOG_NOTICE, "config reloaded changed=%zu need_restart=%zu", a->changed_n, a->restart_n);
+}
+
+/* What is shown of the last good one stays when this one fails. */
+static void result_begin(struct reload *r, struct config_arena **before)
+{
+    *before = r->arena;
+    r->arena = config_arena_new();
+    free(r->changed);
+    free(r->restart);
+    free(r->pins);
+    r->changed = r->restart = NULL;
+    r->pins = NULL;
+    r->pins_n = 0;
+    r->result = (struct admin_reload){0};
+}
+
+/* Where nothing else differs the files are read again all the same. */
+static bool conf_take(struct reload *r, struct config *conf)
+{
+    struct files files = {0};
+    r->has_changed = false;
+    config_diff(r->now->conf, conf, on_live, r);
+    bool is_other = r->has_changed;
+    struct generation *g = is_other ? generation_new(r->boot, conf, conf) : r->now;
+    if (!is_other)
+        config_free(conf);
+    if (!files_read(r, g, &files)) {
+        files_drop(&files);
+        if (is_other)
+            generation_free(g);
+        return false;
+    }
+    if (is_other)
+        generation_set(r, g);
+    files_set(r, g->conf, &files);
+    past_sweep(r);
+    return true;
+}
+
+const struct admin_reload *reload_run(void *ctx)
+{
+    struct reload *r = ctx;
+    struct config_arena *before;
+    result_begin(r, &before);
+    struct config *conf = conf_read(r);
+    r->result.is_good = conf && conf_take(r, conf);
+    if (!r->result.is_good)
+        r->result.changed_n = r->result.restart_n = 0;
+    settings_show(r);
+    config_arena_free(before);
+    r->result.changed = r->changed;
+    r->result.restart = r->restart;
+    log_result(r);
+    return &r->result;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
-struct reload *reload_new(const struct reload_conf *conf)
+struct reload *reload_new(const struct config *boot, const char *const *env, struct log_sink *log)
 {
     struct reload *r = mem_zalloc(sizeof *r);
-    r->conf = *conf;
-    r->now = generation_new(conf->conf, NULL);
+    *r = (struct reload){.boot = boot, .env = env, .log = log};
+    r->now = generation_new(boot, boot, NULL);
+    r->arena = config_arena_new();
+    r->result.is_good = true;
+    settings_show(r);
     return r;
+}
+
+const struct generation *reload_generation(const struct reload *r)
+{
+    return r->now;
+}
+
+const struct admin_reload *reload_shown(struct reload *r)
+{
+    return &r->result;
+}
+
+void reload_start(struct reload *r, const struct reload_parts *parts)
+{
+    r->parts = *parts;
 }
 
 void reload_free(struct reload *r)
 {
     if (!r)
         return;
-    for (struct generation *g = r->now, *before; g; g = before) {
-        before = g->before;
-        config_free(g->owned);
-        free(g->listeners);
-        free(g->shown);
-        free(g);
+    generation_free(r->now);
+    while (r->past) {
+        struct generation *g = r->past;
+        r->past = g->next;
+        generation_free(g);
     }
+    config_arena_free(r->arena);
+    free(r->changed);
+    free(r->restart);
+    free(r->pins);
     free(r);
 }

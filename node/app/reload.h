@@ -2,38 +2,34 @@
 #ifndef COVEY_APP_RELOAD_H
 #define COVEY_APP_RELOAD_H
 
-/* The configuration is read again while the node runs: what can change does, what cannot is named. A file
- * with an error in it changes nothing. */
+/* Reads the configuration again while the node runs. All of it is checked first, with the files that it
+ * names: passwords, rules, certificates. Then what is marked CONFIG_F_RELOAD changes and the rest stays as it
+ * was at the start, as if the file still said so; or nothing changes at all. One thread, the admin's. */
 
-#include "node/admin/admin.h"
-#include "node/app/config_load.h"
+#include "node/admin/reload.h"
+#include "node/app/generation.h"
 
 struct acl_file;
 struct authn;
-struct io;
-struct settings;
-
-struct reload_conf {
-    const struct config *conf; /* as the node was started with; outlives the reload, as all here does */
-    const char *const *env;
-    struct io *io;
-    /* By the number of the listener in io: the one of the configuration. */
-    const struct config_listener *const *listeners;
-    uint32_t listeners_n;
-    struct authn *authn;
-    struct acl_file *acl_file;
-    struct log_sink *log;
-};
-
 struct reload;
 
-struct reload *reload_new(const struct reload_conf *conf);
-/* After the node has ended: connections look into what was read until then. NULL is fine. */
+/* What the node starts with: boot, which outlives it, as is log, a logger's. env: of the process. */
+struct reload *reload_new(const struct config *boot, const char *const *env, struct log_sink *log);
+/* After the io, whose connections use what it keeps. NULL is fine. */
 void reload_free(struct reload *r);
+const struct generation *reload_generation(const struct reload *r);
+/* For the admin, what is in force at the start. */
+const struct admin_reload *reload_shown(struct reload *r);
 
-/* The admin's thread. See struct admin_reloaded. */
-enum err reload_run(struct reload *r, struct admin_reloaded *out);
-/* What is in force now, for people. */
-void reload_shown(const struct reload *r, const struct admin_setting **settings, size_t *n);
+/* The parts that are told of changes; they outlive the last reload_run(). */
+struct reload_parts {
+    struct io *io; /* running */
+    struct node *node;
+    struct authn *authn;
+    struct acl_file *acl_file;
+};
+void reload_start(struct reload *r, const struct reload_parts *parts);
+/* The result lives until the next one. For admin_conf.reload. */
+const struct admin_reload *reload_run(void *r);
 
 #endif

@@ -87,6 +87,8 @@ struct settings settings_of(const struct config *conf)
         .flapping_count_max = conf->flapping.enable ? clamp32(conf->flapping.max_count) : 0,
         .flapping_window_ms = clamp32(conf->flapping.window_time_ms),
         .flapping_ban_ms = conf->flapping.ban_time_ms,
+        .acl_ttl_ms = clamp32(conf->authorization.cache_ttl_ms),
+        .acl_disconnects = conf->authorization.deny_action == CONFIG_DENY_DISCONNECT,
         .overload = {.is_on = conf->overload.enable,
                      .lag_ms = {conf->overload.max_lag_ms, conf->overload.critical_lag_ms},
                      .memory_bytes = {conf->overload.max_memory, conf->overload.critical_memory},

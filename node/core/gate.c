@@ -142,7 +142,7 @@ static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gat
     *slot = *as;
     slot->topic = kept;
     slot->topic_n = topic.n;
-    slot->until_ms = sh->now_ms + sh->node->conf.acl_ttl_ms;
+    slot->until_ms = sh->now_ms + sh->settings->acl_ttl_ms;
 }
 
 static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, enum acl_action action,

@@ -18,6 +18,7 @@ enum err node_new(struct node **out, const struct node_conf *conf)
     CHECK(conf->shards > 0 && conf->shards <= NODE_SHARDS_MAX);
     struct node *n = mem_zalloc(sizeof *n);
     n->conf = *conf;
+    n->settings = conf->settings;
     n->tag = hash_bytes(conf->id.b, NODE_ID_N, conf->epoch);
     n->routes = routes_new(conf->seed, conf->shards, conf->defer_free);
     for (uint32_t i = 0; i < conf->shards; i++) {
@@ -45,6 +46,16 @@ void node_free(struct node *n)
 const struct node_conf *node_conf(const struct node *n)
 {
     return &n->conf;
+}
+
+const struct settings *node_settings(const struct node *n)
+{
+    return n->settings;
+}
+
+void node_set_settings(struct node *n, const struct settings *settings)
+{
+    n->settings = settings;
 }
 
 struct peers *node_peers(struct node *n)

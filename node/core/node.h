@@ -28,12 +28,10 @@ struct node_conf {
     uint64_t epoch;      /* of this start of it */
     bool is_clustered;   /* other nodes may come: routes are journaled, client ids claimed */
     uint32_t commit_ops; /* so many operations are not kept waiting for company; 0: no such number */
-    const struct settings *settings; /* the node's own defaults */
+    const struct settings *settings; /* the node's own defaults; see node_set_settings() */
     const struct vet_ops *vet;       /* who checks clients; NULL: no settings name a method */
     struct acl *acl;                 /* NULL: everybody may do everything; each shard takes a reference */
     uint32_t acl_slots;              /* verdicts that a shard remembers */
-    uint32_t acl_ttl_ms;             /* for so long */
-    bool acl_disconnects;            /* a refused publish ends the connection */
     struct store *store;
     struct log_sink *log;
     /* Frees p when no shard can still see it (RCU); NULL: at once, for single-threaded use. */
@@ -50,6 +48,10 @@ void node_free(struct node *n);
 MUST_USE enum err node_load(struct node *n);
 
 const struct node_conf *node_conf(const struct node *n);
+/* The settings that every shard has been given, for who is no shard: on the thread that calls
+ * node_set_settings(), which only notes them. */
+const struct settings *node_settings(const struct node *n);
+void node_set_settings(struct node *n, const struct settings *settings);
 struct shard *node_shard(struct node *n, uint32_t number);
 /* The shard that a client id lives on. Any thread. */
 uint32_t node_home(const struct node *n, struct bytes client_id);

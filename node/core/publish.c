@@ -140,7 +140,7 @@ static const char *refusal_text(const struct publication *pub, enum reason code)
 static void publish_answer(struct conn *c, struct publication *pub, enum packet_type type, enum reason code)
 {
     struct shard *sh = c->shard;
-    if (pub->denied && sh->node->conf.acl_disconnects)
+    if (pub->denied && sh->settings->acl_disconnects)
         return; /* DISCONNECT says it */
     if (!pub->pending) {
         bool is_quiet = code == RC_TOPIC_NAME_INVALID || code == RC_NOT_AUTHORIZED; /* [MQTT3-3.3.5-2] */
@@ -273,7 +273,7 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     else
         go_on = publish_acked(c, &pub, match);
     publication_fini(sh, &pub);
-    if (unlikely(pub.denied != NULL) && sh->node->conf.acl_disconnects && c->state == CONN_OPEN)
+    if (unlikely(pub.denied != NULL) && sh->settings->acl_disconnects && c->state == CONN_OPEN)
         return conn_fail(c, RC_NOT_AUTHORIZED, pub.denied);
     return go_on && c->state == CONN_OPEN;
 }

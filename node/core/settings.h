@@ -3,8 +3,8 @@
 #define COVEY_CORE_SETTINGS_H
 
 /* What the cores know of the configuration: plain values, already checked. One `struct settings` per listener
- * (its own limits over the node's), read-only while the node runs and outliving every connection that points
- * at it. */
+ * (its own limits over the node's), never changed and outliving every connection that points at it: a reload
+ * makes other ones, which new connections get (shard_settings_set()). */
 
 #include "proto/base/bytes.h"
 
@@ -84,6 +84,8 @@ struct settings {
     uint32_t flapping_count_max; /* ends of a client's connections within a window; 0: not looked at */
     uint32_t flapping_window_ms;
     uint64_t flapping_ban_ms;
+    uint32_t acl_ttl_ms;             /* how long a verdict is remembered, the node's */
+    bool acl_disconnects;            /* a refused publish ends the connection, the node's */
     struct overload_limits overload; /* the node's */
 };
 

@@ -21,6 +21,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     sh->node = node;
     sh->settings = node->conf.settings;
     sh->number = number;
+    sh->settings = node->conf.settings;
     sh->random = hash_u64(number + 1, node->conf.seed) | 1;
     sh->session_next = 1;
     sh->wall_ms = node->conf.boot_wall_ms;
@@ -58,22 +59,6 @@ uint64_t shard_acked_from(struct shard *sh)
     uint64_t us = sh->acked_from_us;
     sh->acked_from_us = 0;
     return us;
-}
-
-const struct settings *shard_settings(const struct shard *sh)
-{
-    return sh->settings;
-}
-
-void shard_settings_set(struct shard *sh, const struct settings *settings)
-{
-    bool is_other = strcmp(sh->settings->rewrite_rules ? sh->settings->rewrite_rules : "",
-                           settings->rewrite_rules ? settings->rewrite_rules : "") != 0;
-    sh->settings = settings;
-    if (is_other) {
-        rewrite_free(sh->rewrite);
-        sh->rewrite = rewrite_new(settings->rewrite_rules);
-    }
 }
 
 static void sessions_free(struct shard *sh)

@@ -20,19 +20,21 @@ uint32_t shard_number(const struct shard *sh);
 struct node *shard_node(const struct shard *sh);
 struct outpool *shard_outpool(struct shard *sh);
 
-/* Monotonic milliseconds for timers, wall-clock milliseconds since 1970 for expiry. Set at the start of every
- * turn. */
 /* One packet of this turn that waits for its acknowledgement is to be timed: now_us is any clock's that is
  * not 0. With 0 none is. */
 void shard_sample(struct shard *sh, uint64_t now_us);
 /* now_us of a packet of which the wait has ended since the last call; 0: there is none. */
 uint64_t shard_acked_from(struct shard *sh);
-const struct settings *shard_settings(const struct shard *sh);
-/* Other settings of the node from now on; they outlive the shard, as the ones before do. */
-void shard_settings_set(struct shard *sh, const struct settings *settings);
+/* Monotonic milliseconds for timers, wall-clock milliseconds since 1970 for expiry. Set at the start of every
+ * turn. */
 void shard_set_time(struct shard *sh, uint64_t mono_ms, uint64_t wall_ms);
 /* Works off timers that are due. Call every WHEEL_TICK_MS or so. */
 void shard_tick(struct shard *sh);
+
+/* The node's own settings as the shard knows them. */
+const struct settings *shard_settings(const struct shard *sh);
+/* Other ones from now on; the shard has no use for the old ones then, but its connections keep theirs. */
+void shard_settings_set(struct shard *sh, const struct settings *settings);
 
 /* The next connection that wants the I/O layer's attention (see conn.h), or NULL. */
 struct conn *shard_dirty_take(struct shard *sh);

@@ -95,6 +95,7 @@ struct shard {
 
 struct node {
     struct node_conf conf;
+    const struct settings *settings; /* of the admin thread, which changes it */
     struct routes *routes;
     struct shard *shards[NODE_SHARDS_MAX];
     uint64_t retained_given[NODE_SHARDS_MAX];   /* retained changes put into a shard's batches, atomic */

@@ -52,15 +52,15 @@ static void peer_set(struct conn_peer *peer, const struct sockaddr_storage *addr
 }
 
 /* The filters of this kind of listener; false: no memory. */
-static bool stack_new(struct acceptor *a, int fd, struct transport **top)
+static bool stack_new(struct acceptor *a, const struct listener_conf *lc, int fd, struct transport **top)
 {
     const struct listener *l = a->listener;
     struct transport *t = NULL;
 
     *top = NULL;
-    if (l->proxies && !(t = transport_proxy_new(fd)))
+    if (lc->proxies && !(t = transport_proxy_new(fd)))
         return false;
-    if (l->conf.kind == IO_SSL || l->conf.kind == IO_WSS) {
+    if (l->kind == IO_SSL || l->kind == IO_WSS) {
         struct transport *tls = transport_tls_new(l->certs, fd, t);
         if (!tls) {
             transport_free(t, &a->worker->env);
@@ -68,8 +68,8 @@ static bool stack_new(struct acceptor *a, int fd, struct transport **top)
         }
         t = tls;
     }
-    if (l->conf.kind == IO_WS || l->conf.kind == IO_WSS) {
-        *top = transport_ws_new(&l->conf.ws, fd, t);
+    if (l->kind == IO_WS || l->kind == IO_WSS) {
+        *top = transport_ws_new(&lc->c.ws, fd, t);
         if (!*top)
             transport_free(t, &a->worker->env);
         return *top != NULL;
@@ -89,7 +89,7 @@ static void refuse(struct acceptor *a, int fd, enum io_refusal why)
 
 static void half_open_make_room(struct acceptor *a)
 {
-    for (int i = 0; i < WAITS && a->waiting_n >= a->listener->conf.half_open_max; i++) {
+    for (int i = 0; i < WAITS && a->waiting_n >= listener_conf(a->listener)->c.half_open_max; i++) {
         if (!list_is_empty(&a->waiting[i])) {
             stat_add(&a->refused[IO_REFUSED_HALF_OPEN], 1);
             ioconn_cut(container_of(a->waiting[i].next, struct ioconn, u.bare.link));
@@ -100,27 +100,28 @@ static void half_open_make_room(struct acceptor *a)
 static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *addr)
 {
     struct listener *l = a->listener;
+    struct listener_conf *lc = listener_conf(l);
     struct conn_peer peer = {.port = 0};
     struct transport *transport;
     struct ioconn *ic;
 
-    if (!access_allows(l->access, addr) || !access_allows(l->proxies, addr)) {
-        refuse(a, fd, access_allows(l->access, addr) ? IO_REFUSED_PROXY : IO_REFUSED_ADDRESS);
+    if (!access_allows(lc->access, addr) || !access_allows(lc->proxies, addr)) {
+        refuse(a, fd, access_allows(lc->access, addr) ? IO_REFUSED_PROXY : IO_REFUSED_ADDRESS);
         return;
     }
     if (unlikely(a->worker->is_critical)) {
         refuse(a, fd, IO_REFUSED_OVERLOAD);
         return;
     }
-    uint32_t max = atomic_load_explicit(&l->connections_max, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed) >= max && max) {
+    if (atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed) >= lc->c.connections_max &&
+        lc->c.connections_max) {
         atomic_fetch_sub_explicit(&l->connections, 1, memory_order_relaxed);
         refuse(a, fd, IO_REFUSED_CONNECTIONS_MAX);
         return;
     }
     half_open_make_room(a);
     peer_set(&peer, addr);
-    ic = stack_new(a, fd, &transport) ? ioconn_new(a, fd, &peer, transport) : NULL;
+    ic = stack_new(a, lc, fd, &transport) ? ioconn_new(a, lc, fd, &peer, transport) : NULL;
     if (!ic) {
         atomic_fetch_sub_explicit(&l->connections, 1, memory_order_relaxed);
         refuse(a, fd, IO_REFUSED_MEMORY);
@@ -145,7 +146,7 @@ static void on_fd_limit(struct acceptor *a)
     struct worker *w = a->worker;
 
     if (!a->is_fd_limit_told)
-        LOG(w->io->log, LOG_ERROR, "listener no_descriptors name=%s connections=%u", a->listener->conf.name,
+        LOG(w->io->log, LOG_ERROR, "listener no_descriptors name=%s connections=%u", a->listener->name,
             atomic_load(&a->listener->connections));
     a->is_fd_limit_told = true;
     if (w->fd_reserve >= 0) {
@@ -188,17 +189,6 @@ static void on_accept_event(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 
-void acceptor_settings_set(struct acceptor *a, const struct settings *settings)
-{
-    const struct listener *l = a->listener;
-
-    a->settings = settings;
-    a->wait_ms[WAIT_HANDSHAKE] = l->certs                 ? l->conf.tls.handshake_timeout_ms
-                                 : l->conf.kind == IO_TCP ? l->conf.proxy_timeout_ms
-                                                          : settings->idle_timeout_ms;
-    a->wait_ms[WAIT_CONNECT] = settings->idle_timeout_ms;
-}
-
 void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w)
 {
     a->listener = l;
@@ -206,7 +196,18 @@ void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w)
     a->fd = -1;
     for (int i = 0; i < WAITS; i++)
         list_init(&a->waiting[i]);
-    acceptor_settings_set(a, l->conf.settings);
+    acceptor_follow(a);
+}
+
+void acceptor_follow(struct acceptor *a)
+{
+    const struct io_listener_conf *c = &listener_conf(a->listener)->c;
+    uint32_t idle_ms = c->settings->idle_timeout_ms;
+
+    a->wait_ms[WAIT_HANDSHAKE] = a->listener->certs  ? c->tls.handshake_timeout_ms
+                                 : c->kind == IO_TCP ? c->proxy_timeout_ms
+                                                     : idle_ms;
+    a->wait_ms[WAIT_CONNECT] = idle_ms;
 }
 
 void acceptor_open(struct acceptor *a, int fd)

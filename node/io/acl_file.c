@@ -8,11 +8,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct acl_file {
-    struct acl_file_conf conf;
+    struct log_sink *log;
     pthread_mutex_t
         lock; /* of what follows; held over a whole reload, so that the shards get them in order */
+    char *path;
+    enum acl_effect no_match;
     struct acl *acl;
     bool is_stale; /* the last reload failed */
     struct acl_fault fault;
@@ -21,24 +24,25 @@ struct acl_file {
     void *post_ctx;
 };
 
-static enum err file_parse(const struct acl_file *f, struct acl **out, struct acl_fault *fault)
+static enum err file_parse(struct log_sink *log, const char *path, enum acl_effect no_match, struct acl **out,
+                           struct acl_fault *fault)
 {
     struct filetext text;
     *fault = (struct acl_fault){0};
-    enum err e = filetext_read(&text, f->conf.path, ACL_FILE_BYTES_MAX);
+    enum err e = filetext_read(&text, path, ACL_FILE_BYTES_MAX);
     if (e != OK) {
         snprintf(fault->what, sizeof fault->what, "cannot be read: %s",
                  e == ERR_INVALID ? "not a regular file"
                  : e == ERR_LIMIT ? "too large"
                                   : err_name(e));
     } else {
-        *out = acl_parse(bytes_of(text.p, text.n), f->conf.no_match, fault);
+        *out = acl_parse(bytes_of(text.p, text.n), no_match, fault);
         filetext_fini(&text);
         if (*out)
             return OK;
     }
-    LOG(f->conf.log, LOG_ERROR, "acl file not usable file=\"%s\" line=%u what=\"%s\"", f->conf.path,
-        (unsigned)fault->line, fault->what);
+    LOG(log, LOG_ERROR, "acl file not usable file=\"%s\" line=%u what=\"%s\"", path, (unsigned)fault->line,
+        fault->what);
     return ERR_INVALID;
 }
 
@@ -46,9 +50,11 @@ enum err acl_file_new(struct acl_file **out, const struct acl_file_conf *conf)
 {
     struct acl_fault fault;
     struct acl_file *f = mem_zalloc(sizeof *f);
-    f->conf = *conf;
+    f->log = conf->log;
+    f->path = mem_dup(conf->path, strlen(conf->path));
+    f->no_match = conf->no_match;
     pthread_mutex_init(&f->lock, NULL);
-    enum err e = *conf->path ? file_parse(f, &f->acl, &fault) : OK;
+    enum err e = *conf->path ? file_parse(f->log, f->path, f->no_match, &f->acl, &fault) : OK;
     if (e != OK) {
         acl_file_free(f);
         return e;
@@ -66,6 +72,7 @@ void acl_file_free(struct acl_file *f)
         return;
     acl_unref(f->acl);
     pthread_mutex_destroy(&f->lock);
+    free(f->path);
     free(f);
 }
 
@@ -117,23 +124,56 @@ static void shards_call(struct acl_file *f, void (*fn)(struct shard *sh, void *a
     }
 }
 
+/* Under lock; takes a, which may be NULL. */
+static void rules_set(struct acl_file *f, struct acl *a)
+{
+    acl_unref(f->acl);
+    f->acl = a;
+    shards_call(f, on_set, on_drop, a);
+    if (a)
+        LOG(f->log, LOG_NOTICE, "acl loaded file=\"%s\" rules=%u", f->path, (unsigned)acl_rules(a));
+}
+
 enum err acl_reload(struct acl_file *f, struct acl_fault *fault)
 {
     struct acl *a;
-    if (!*f->conf.path)
-        return ERR_NOTFOUND;
+    enum err e = ERR_NOTFOUND;
     pthread_mutex_lock(&f->lock);
-    enum err e = file_parse(f, &a, fault);
-    f->is_stale = e != OK;
-    f->fault = *fault;
-    if (e == OK) {
-        acl_unref(f->acl);
-        f->acl = a;
-        shards_call(f, on_set, on_drop, a);
-        LOG(f->conf.log, LOG_NOTICE, "acl loaded file=\"%s\" rules=%u", f->conf.path, (unsigned)acl_rules(a));
+    if (*f->path) {
+        e = file_parse(f->log, f->path, f->no_match, &a, fault);
+        f->is_stale = e != OK;
+        f->fault = *fault;
+    }
+    if (e == OK)
+        rules_set(f, a);
+    pthread_mutex_unlock(&f->lock);
+    return e;
+}
+
+enum err acl_read(struct acl_file *f, const char *path, enum acl_effect no_match, struct acl **out,
+                  struct acl_fault *fault)
+{
+    *out = NULL;
+    enum err e = *path ? file_parse(f->log, path, no_match, out, fault) : OK;
+    pthread_mutex_lock(&f->lock);
+    if (strcmp(path, f->path) == 0) {
+        f->is_stale = e != OK;
+        f->fault = *fault;
     }
     pthread_mutex_unlock(&f->lock);
     return e;
+}
+
+void acl_set(struct acl_file *f, const char *path, enum acl_effect no_match, struct acl *acl)
+{
+    char *mine = mem_dup(path, strlen(path));
+    pthread_mutex_lock(&f->lock);
+    free(f->path);
+    f->path = mine;
+    f->no_match = no_match;
+    f->is_stale = false;
+    rules_set(f, acl);
+    pthread_mutex_unlock(&f->lock);
 }
 
 bool acl_file_is_stale(struct acl_file *f, struct acl_fault *fault)

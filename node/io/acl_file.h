@@ -28,6 +28,11 @@ struct acl *acl_file_acl(struct acl_file *f);
 /* Reads the file again. After an error, which is logged and told in *fault, what was read before stays in
  * force. ERR_NOTFOUND: no file is configured. Any thread. */
 MUST_USE enum err acl_reload(struct acl_file *f, struct acl_fault *fault);
+/* The same in two steps, so that other files can be looked at in between, and another file may be meant; ""
+ * is none, and *out NULL. acl_set() takes acl. */
+MUST_USE enum err acl_read(struct acl_file *f, const char *path, enum acl_effect no_match, struct acl **out,
+                           struct acl_fault *fault);
+void acl_set(struct acl_file *f, const char *path, enum acl_effect no_match, struct acl *acl);
 /* Did the last reload fail? Then *fault says why. Any thread. */
 bool acl_file_is_stale(struct acl_file *f, struct acl_fault *fault);
 /* The shards forget the verdicts that they remember. */

@@ -29,6 +29,7 @@ struct job {
     uint32_t shard;
     size_t n; /* of the strings */
     struct vet_ask ask;
+    struct settings settings; /* a copy: the connection may be gone */
     struct identity *identity;
     struct vet_answer answer;
     uint8_t data[];
@@ -92,23 +93,32 @@ bool authn_is_stale(struct authn *a)
     return is_stale;
 }
 
-enum err authn_reload(struct authn *a)
+enum err authn_read(struct authn *a, struct authn_files **out)
 {
-    struct authn_files *fresh, *old;
-    enum err e = authn_files_read(&fresh, &a->conf);
-    if (e != OK) {
+    enum err e = authn_files_read(out, &a->conf);
+    if (e != OK)
         LOG(a->conf.log, LOG_ERROR, "auth not reloaded: what was read before stays in force");
-        stale_set(a, true);
-        return e;
-    }
-    stale_set(a, false);
+    stale_set(a, e != OK);
+    return e;
+}
+
+void authn_set(struct authn *a, struct authn_files *files)
+{
     pthread_mutex_lock(&a->lock);
-    old = a->files;
-    a->files = fresh;
+    struct authn_files *old = a->files;
+    a->files = files;
     pthread_mutex_unlock(&a->lock);
     remember_reset(a->remember);
     files_unref(a, old);
-    return OK;
+}
+
+enum err authn_reload(struct authn *a)
+{
+    struct authn_files *fresh;
+    enum err e = authn_read(a, &fresh);
+    if (e == OK)
+        authn_set(a, fresh);
+    return e;
 }
 
 /* ---- methods -------------------------------------------------------------------------------------- */
@@ -203,7 +213,8 @@ static struct job *job_new(const struct vet_ask *q)
     size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->peerhost.n;
     struct job *j = mem_alloc(sizeof *j + n);
     uint8_t *at = j->data;
-    *j = (struct job){.shard = q->shard, .n = n, .ask = *q};
+    *j = (struct job){.shard = q->shard, .n = n, .ask = *q, .settings = *q->settings};
+    j->ask.settings = &j->settings;
     j->ask.client_id = part_put(&at, q->client_id);
     j->ask.username = part_put(&at, q->username);
     j->ask.password = part_put(&at, q->password);

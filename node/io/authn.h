@@ -63,6 +63,12 @@ const struct vet_ops *authn_ops(const struct authn *a);
 MUST_USE enum err authn_reload(struct authn *a);
 /* The server of the method http does not answer. Any thread. */
 bool authn_is_server_down(struct authn *a);
+/* The same in two steps, so that other files can be looked at in between. After an error of the first, which
+ * counts as a failed reload, there is nothing to do. authn_set() takes files, authn_files_free() drops them.
+ */
+struct authn_files;
+MUST_USE enum err authn_read(struct authn *a, struct authn_files **out);
+void authn_set(struct authn *a, struct authn_files *files);
 /* The last reload failed: what was read before is in force. Any thread. */
 bool authn_is_stale(struct authn *a);
 

@@ -22,9 +22,9 @@ struct file_mark {
 
 struct certs {
     const char *listener;
-    const struct io_tls_conf *conf;
     struct log_sink *log;
-    pthread_mutex_t lock; /* over ctx, and over one check at a time */
+    pthread_mutex_t lock; /* over what follows, and over one check at a time */
+    const struct io_tls_conf *conf;
     SSL_CTX *ctx;
     struct file_mark marks[FILES];
     bool is_stale; /* the files of the last look could not be used */
@@ -285,15 +285,37 @@ void certs_free(struct certs *c)
     free(c);
 }
 
-SSL_CTX *certs_ref(struct certs *c)
+SSL_CTX *certs_ref(struct certs *c, enum io_cert_name *user_from)
 {
     SSL_CTX *ctx;
 
     pthread_mutex_lock(&c->lock);
     ctx = c->ctx;
+    *user_from = c->conf->user_from;
     SSL_CTX_up_ref(ctx);
     pthread_mutex_unlock(&c->lock);
     return ctx;
+}
+
+SSL_CTX *certs_try(const struct certs *c, const struct io_tls_conf *conf)
+{
+    struct certs other = {.listener = c->listener, .conf = conf, .log = c->log};
+
+    return ctx_new(&other);
+}
+
+void certs_set(struct certs *c, const struct io_tls_conf *conf, SSL_CTX *ctx)
+{
+    SSL_CTX *old;
+
+    pthread_mutex_lock(&c->lock);
+    old = c->ctx;
+    c->ctx = ctx;
+    c->conf = conf;
+    c->is_stale = false;
+    marks_read(c, c->marks);
+    pthread_mutex_unlock(&c->lock);
+    SSL_CTX_free(old);
 }
 
 void certs_check(struct certs *c)
@@ -316,11 +338,6 @@ void certs_check(struct certs *c)
     }
     pthread_mutex_unlock(&c->lock);
     SSL_CTX_free(old);
-}
-
-enum io_cert_name certs_user_from(const struct certs *c)
-{
-    return c->conf->user_from;
 }
 
 bool certs_is_stale(struct certs *c)

@@ -18,14 +18,17 @@ MUST_USE enum err certs_new(struct certs **out, const char *listener, const stru
                             struct log_sink *log);
 void certs_free(struct certs *c); /* NULL is fine; connections keep what they use */
 
-/* A reference to what is in use now: SSL_CTX_free() it. Any thread. */
-SSL_CTX *certs_ref(struct certs *c);
+/* A reference to what is in use now: SSL_CTX_free() it. *user_from: what of a client's certificate is its
+ * user name. Any thread. */
+SSL_CTX *certs_ref(struct certs *c, enum io_cert_name *user_from);
+/* What a listener with this configuration would use; NULL: its files cannot be used, logged. Any thread. */
+SSL_CTX *certs_try(const struct certs *c, const struct io_tls_conf *conf);
+/* New connections get ctx, of certs_try(), which c takes. conf outlives c or the next certs_set(). */
+void certs_set(struct certs *c, const struct io_tls_conf *conf, SSL_CTX *ctx);
 /* Looks at the files. Any thread. */
 void certs_check(struct certs *c);
 /* The keys of a context; NULL: none. */
 const struct psks *certs_psks(const SSL_CTX *ctx);
-/* What of a client's certificate is its user name. */
-enum io_cert_name certs_user_from(const struct certs *c);
 /* The files have changed and cannot be used, so what was read before is in use. Any thread. */
 bool certs_is_stale(struct certs *c);
 

@@ -110,7 +110,7 @@ static enum err listener_open_all(struct io *io, struct listener *l)
     for (uint32_t i = 0; i < io->workers_n; i++)
         acceptor_open(&l->acceptors[i], fds[i]);
     l->is_running = true;
-    LOG(io->log, LOG_NOTICE, "listener started name=%s address=%s", l->conf.name, l->bind);
+    LOG(io->log, LOG_NOTICE, "listener started name=%s address=%s", l->name, l->bind);
     return OK;
 }
 
@@ -129,7 +129,7 @@ enum err io_start(struct io *io)
 
     CHECK(!io->is_running);
     for (uint32_t i = 0; i < io->listeners_n; i++) {
-        if (!io->listeners[i].conf.is_enabled)
+        if (!listener_conf(&io->listeners[i])->c.is_enabled)
             continue;
         e = listener_open_all(io, &io->listeners[i]);
         if (e != OK) {
@@ -273,10 +273,26 @@ static void close_call(struct worker *w, struct worker_call *call)
     everywhere_done(c->all);
 }
 
-static struct listener *listener_find(struct io *io, const char *name)
+static void follow_call(struct worker *w, struct worker_call *call)
+{
+    struct everywhere_call *c = container_of(call, struct everywhere_call, call);
+
+    for (uint32_t i = 0; i < w->io->listeners_n; i++)
+        acceptor_follow(w->acceptors[i]);
+    everywhere_done(c->all);
+}
+
+void io_follow(struct io *io)
+{
+    struct everywhere_call calls[NODE_SHARDS_MAX] = {0};
+
+    everywhere_run(io, calls, follow_call);
+}
+
+struct listener *io_listener_find(struct io *io, const char *name)
 {
     for (uint32_t i = 0; i < io->listeners_n; i++)
-        if (strcmp(io->listeners[i].conf.name, name) == 0)
+        if (strcmp(io->listeners[i].name, name) == 0)
             return &io->listeners[i];
     return NULL;
 }
@@ -298,7 +314,7 @@ static enum err start_locked(struct io *io, struct listener *l)
     }
     everywhere_run(io, calls, open_call);
     l->is_running = true;
-    LOG(io->log, LOG_NOTICE, "listener started name=%s address=%s", l->conf.name, l->bind);
+    LOG(io->log, LOG_NOTICE, "listener started name=%s address=%s", l->name, l->bind);
     return OK;
 }
 
@@ -312,14 +328,14 @@ static enum err stop_locked(struct io *io, struct listener *l)
         calls[i].acceptor = &l->acceptors[i];
     everywhere_run(io, calls, close_call);
     l->is_running = false;
-    LOG(io->log, LOG_NOTICE, "listener stopped name=%s address=%s", l->conf.name, l->bind);
+    LOG(io->log, LOG_NOTICE, "listener stopped name=%s address=%s", l->name, l->bind);
     return OK;
 }
 
 static enum err listener_do(struct io *io, const char *name,
                             enum err (*what)(struct io *io, struct listener *l))
 {
-    struct listener *l = listener_find(io, name);
+    struct listener *l = io_listener_find(io, name);
     enum err e;
 
     if (!l)
@@ -351,17 +367,6 @@ const char *io_certs_stale(struct io *io)
 {
     for (uint32_t i = 0; i < io->listeners_n; i++)
         if (io->listeners[i].certs && certs_is_stale(io->listeners[i].certs))
-            return io->listeners[i].conf.name;
+            return io->listeners[i].name;
     return NULL;
-}
-
-void io_settings_use(struct io *io, uint32_t worker, uint32_t listener, const struct settings *settings)
-{
-    acceptor_settings_set(&io->listeners[listener].acceptors[worker], settings);
-}
-
-void io_limits_set(struct io *io, uint32_t listener, uint32_t connections_max, uint32_t conn_rate_max)
-{
-    atomic_store(&io->listeners[listener].connections_max, connections_max);
-    atomic_store(&io->listeners[listener].conn_rate_max, conn_rate_max);
 }

@@ -143,11 +143,19 @@ void io_listener_info(struct io *io, uint32_t i, struct io_listener_info *out);
 MUST_USE enum err io_listener_start(struct io *io, const char *name);
 /* Its connections stay. ERR_NOTFOUND: no such name, or it does not run; ERR_CLOSED: the io does not run. */
 MUST_USE enum err io_listener_stop(struct io *io, const char *name);
+/* Other configurations for listeners: those in confs that there are, by name; addresses stay what they are.
+ * ERR_INVALID: certificates cannot be used, logged, nothing has changed. What confs point at outlives every
+ * connection of them, see io_settings_used(). Calls of io_reload_*() come from one thread, while the io runs.
+ */
+struct io_reload;
+MUST_USE enum err io_reload_new(struct io_reload **out, struct io *io, const struct io_listener_conf *confs,
+                                uint32_t n);
+/* New connections get them. Frees r. */
+void io_reload_apply(struct io_reload *r);
+void io_reload_free(struct io_reload *r); /* instead; NULL is fine */
+/* Does a listener or a connection still have the configuration with these settings? */
+bool io_settings_used(struct io *io, const struct settings *settings);
 /* Looks at certificate files now instead of within a second or two. */
-/* On the worker's thread: connections that come there at the listener (by its number) have these settings. */
-void io_settings_use(struct io *io, uint32_t worker, uint32_t listener, const struct settings *settings);
-/* Any thread; 0: no limit. */
-void io_limits_set(struct io *io, uint32_t listener, uint32_t connections_max, uint32_t conn_rate_max);
 void io_certs_check(struct io *io);
 /* A listener whose files could not be used at the last look; NULL: none. Lives as long as io. */
 const char *io_certs_stale(struct io *io);

@@ -27,4 +27,9 @@ struct io {
 /* A worker tells that it has nothing left to do. */
 void io_on_idle(struct io *io);
 
+struct listener *io_listener_find(struct io *io, const char *name); /* NULL: none */
+/* Every worker takes up what listeners have now; returns when none of them is amid a turn that began before.
+ */
+void io_follow(struct io *io);
+
 #endif

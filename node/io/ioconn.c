@@ -28,8 +28,8 @@ static void wait_unlink(struct ioconn *ic)
     atomic_fetch_sub_explicit(&ic->worker->stats.half_open, 1, memory_order_relaxed);
 }
 
-struct ioconn *ioconn_new(struct acceptor *a, int fd, const struct conn_peer *peer,
-                          struct transport *transport)
+struct ioconn *ioconn_new(struct acceptor *a, struct listener_conf *conf, int fd,
+                          const struct conn_peer *peer, struct transport *transport)
 {
     struct ioconn *ic = malloc(sizeof *ic);
 
@@ -38,6 +38,8 @@ struct ioconn *ioconn_new(struct acceptor *a, int fd, const struct conn_peer *pe
     ic->u.bare.peer = *peer;
     ic->worker = a->worker;
     ic->acceptor = a;
+    ic->conf = conf;
+    atomic_fetch_add_explicit(&conf->users, 1, memory_order_relaxed);
     ic->transport = transport;
     ic->tail = NULL;
     ic->state = IOCONN_WAIT;
@@ -61,6 +63,7 @@ static void ioconn_free(struct ioconn *ic)
     transport_free(ic->transport, &w->env);
     free(ic->tail);
     list_del(&ic->again);
+    atomic_fetch_sub_explicit(&ic->conf->users, 1, memory_order_release); /* the last that it does with it */
     atomic_fetch_sub_explicit(&ic->acceptor->listener->connections, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&w->stats.connections, 1, memory_order_relaxed);
     free(ic);
@@ -176,12 +179,6 @@ void ioconn_close_step(struct ioconn *ic)
 
 /* ---- before CONNECT -------------------------------------------------------------------------------- */
 
-/* What the listener gives to connections that come; w runs this. */
-static const struct settings *settings_at(const struct ioconn *ic, const struct worker *w)
-{
-    return ic->acceptor->listener->acceptors[w->number].settings;
-}
-
 /* Bytes at p, which are the tail's or the scratch buffer's, go to the core of w. */
 static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
 {
@@ -189,7 +186,7 @@ static void attach(struct ioconn *ic, struct worker *w, uint8_t *p, size_t n)
 
     ic->worker = w;
     ic->state = IOCONN_CORE;
-    conn_init(&ic->u.core, w->shard, settings_at(ic, w), &peer);
+    conn_init(&ic->u.core, w->shard, ic->conf->c.settings, &peer);
     ic->u.core.identity = transport_identity(ic->transport);
     ioconn_feed(ic, p, n);
     if (ic->u.core.state == CONN_CLOSING)
@@ -272,7 +269,7 @@ static void wait_more(struct ioconn *ic, const uint8_t *p, size_t n)
 static void wait_look(struct ioconn *ic, uint8_t *p, size_t n)
 {
     struct worker *w = ic->worker;
-    const struct settings *settings = settings_at(ic, w);
+    const struct settings *settings = ic->conf->c.settings;
     enum transport_fault fault = foreign(p, n);
     uint32_t home = w->number;
     struct bytes client_id;

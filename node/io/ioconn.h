@@ -41,6 +41,7 @@ struct ioconn {
     struct event event;
     struct worker *worker;
     struct acceptor *acceptor; /* where it was accepted */
+    struct listener_conf *conf;
     struct transport *transport;
     struct ioconn_tail *tail; /* from malloc(); NULL when empty */
     /* CLOSING: in the worker's list of those; else on its list of those with work that no event announces. */
@@ -55,8 +56,8 @@ struct ioconn {
 /* ---- life ------------------------------------------------------------------------------------------ */
 
 /* Takes fd and transport, unless it answers NULL: no memory. */
-struct ioconn *ioconn_new(struct acceptor *a, int fd, const struct conn_peer *peer,
-                          struct transport *transport);
+struct ioconn *ioconn_new(struct acceptor *a, struct listener_conf *conf, int fd,
+                          const struct conn_peer *peer, struct transport *transport);
 /* A connection that another worker has accepted; its CONNECT is in the tail. */
 void ioconn_on_arrival(struct ioconn *ic, struct worker *w);
 /* Cuts it at once, whatever state it is in but CORE. */

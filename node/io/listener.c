@@ -39,27 +39,45 @@ const char *io_refusal_name(enum io_refusal r)
     return names[r];
 }
 
+struct listener_conf *listener_conf_new(const struct io_listener_conf *conf)
+{
+    struct listener_conf *lc = mem_zalloc(sizeof *lc);
+
+    lc->c = *conf;
+    if (!lc->c.backlog)
+        lc->c.backlog = BACKLOG;
+    if (!lc->c.half_open_max)
+        lc->c.half_open_max = HALF_OPEN_MAX;
+    if (!lc->c.tls.handshake_timeout_ms)
+        lc->c.tls.handshake_timeout_ms = HANDSHAKE_MS;
+    if (!lc->c.ws.frame_bytes_max)
+        lc->c.ws.frame_bytes_max = (uint64_t)conf->settings->packet_size_max + 16;
+    lc->access = access_new(conf->access_rules, conf->access_rules_n);
+    lc->proxies = access_new_nets(conf->proxies, conf->proxies_n);
+    return lc;
+}
+
+void listener_conf_free(struct listener_conf *lc)
+{
+    if (!lc)
+        return;
+    free(lc->access);
+    free(lc->proxies);
+    free(lc);
+}
+
 enum err listener_init(struct listener *l, struct io *io, const struct io_listener_conf *conf)
 {
+    struct listener_conf *lc = listener_conf_new(conf);
     enum err e = OK;
 
     memset(l, 0, sizeof *l);
-    l->conf = *conf;
+    atomic_init(&l->conf, lc);
+    l->name = conf->name;
+    l->kind = conf->kind;
     l->io = io;
-    atomic_store(&l->connections_max, conf->connections_max);
-    atomic_store(&l->conn_rate_max, conf->conn_rate_max);
-    if (!l->conf.backlog)
-        l->conf.backlog = BACKLOG;
-    if (!l->conf.half_open_max)
-        l->conf.half_open_max = HALF_OPEN_MAX;
-    if (!l->conf.tls.handshake_timeout_ms)
-        l->conf.tls.handshake_timeout_ms = HANDSHAKE_MS;
-    if (!l->conf.ws.frame_bytes_max)
-        l->conf.ws.frame_bytes_max = (uint64_t)conf->settings->packet_size_max + 16;
     if (conf->kind == IO_SSL || conf->kind == IO_WSS)
-        e = certs_new(&l->certs, conf->name, &l->conf.tls, io->log);
-    l->access = access_new(conf->access_rules, conf->access_rules_n);
-    l->proxies = access_new_nets(conf->proxies, conf->proxies_n);
+        e = certs_new(&l->certs, conf->name, &lc->c.tls, io->log);
     l->acceptors = mem_zalloc(io->workers_n * sizeof *l->acceptors);
     for (uint32_t i = 0; i < io->workers_n; i++)
         acceptor_init(&l->acceptors[i], l, &io->workers[i]);
@@ -69,12 +87,16 @@ enum err listener_init(struct listener *l, struct io *io, const struct io_listen
 void listener_fini(struct listener *l)
 {
     certs_free(l->certs);
-    free(l->access);
-    free(l->proxies);
+    while (l->past) {
+        struct listener_conf *lc = l->past;
+        l->past = lc->next;
+        listener_conf_free(lc);
+    }
+    listener_conf_free(listener_conf(l));
     free(l->acceptors);
+    atomic_init(&l->conf, NULL);
     l->certs = NULL;
     l->acceptors = NULL;
-    l->access = l->proxies = NULL;
 }
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
@@ -105,7 +127,7 @@ static socklen_t addr_len(const struct sockaddr_storage *a)
 /* A socket that listens at addr, or -1 with errno. */
 static int listen_at(const struct listener *l, const struct sockaddr_storage *addr, bool reuse_port)
 {
-    int on = 1, off = 0, no_delay = !l->conf.has_nagle;
+    int on = 1, off = 0, no_delay = !listener_conf(l)->c.has_nagle;
     int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -115,7 +137,8 @@ static int listen_at(const struct listener *l, const struct sockaddr_storage *ad
         (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay) != 0 ||
         (addr->ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
-        bind(fd, (const struct sockaddr *)addr, addr_len(addr)) != 0 || listen(fd, l->conf.backlog) != 0) {
+        bind(fd, (const struct sockaddr *)addr, addr_len(addr)) != 0 ||
+        listen(fd, listener_conf(l)->c.backlog) != 0) {
         int error = errno;
         close(fd);
         errno = error;
@@ -155,8 +178,8 @@ static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
 {
     int error = errno;
 
-    bind_format(l, &l->conf.addr);
-    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s address=%s error=\"%s\"", l->conf.name, l->bind,
+    bind_format(l, &listener_conf(l)->c.addr);
+    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s address=%s error=\"%s\"", l->name, l->bind,
         strerror(error));
     for (uint32_t i = 0; i < n; i++)
         close(fds[i]);
@@ -165,7 +188,7 @@ static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
 
 enum err listener_bind(struct listener *l, int *fds, uint32_t n)
 {
-    struct sockaddr_storage addr = l->conf.addr;
+    struct sockaddr_storage addr = listener_conf(l)->c.addr;
 
     /* The first socket is alone on the address: with SO_REUSEPORT a second broker of the same user would
      * share the port without either noticing. When that works, it makes room for those that share. */
@@ -192,15 +215,15 @@ bool listener_rate_take(struct listener *l, uint64_t now_ms)
 {
     uint64_t now_us = now_ms * 1000;
     uint64_t old = atomic_load_explicit(&l->rate_us, memory_order_relaxed);
+    uint32_t rate_max = listener_conf(l)->c.conn_rate_max;
     uint64_t next;
-    uint32_t rate = atomic_load_explicit(&l->conn_rate_max, memory_order_relaxed);
 
-    if (!rate)
+    if (!rate_max)
         return true;
     do {
         if (old > now_us + 100000)
             return false;
-        next = (old > now_us ? old : now_us) + 1000000 / rate;
+        next = (old > now_us ? old : now_us) + 1000000 / rate_max;
     } while (!atomic_compare_exchange_weak(&l->rate_us, &old, next));
     return true;
 }

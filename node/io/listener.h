@@ -25,9 +25,8 @@ struct acceptor {
     struct listener *listener;
     struct worker *worker;
     struct event event;
-    const struct settings *settings; /* of connections that come */
-    int fd;                          /* -1: not listening */
-    bool is_paused;                  /* until the next tick: descriptors or rate exhausted */
+    int fd;         /* -1: not listening */
+    bool is_paused; /* until the next tick: descriptors or rate exhausted */
     bool is_fd_limit_told;
     struct list waiting[WAITS]; /* struct ioconn by u.bare.link */
     uint32_t waiting_n;
@@ -38,22 +37,39 @@ struct acceptor {
     _Atomic uint64_t shut_before_connect;
 };
 
+/* What a listener does with connections: never changed, a reload makes another one. Connections keep the one
+ * that they were accepted with, those of the past are freed when nobody has them any more (reload.c). */
+struct listener_conf {
+    struct io_listener_conf c; /* complete */
+    struct access *access;     /* NULL: for all addresses */
+    struct access *proxies;    /* whose connections begin with a header; NULL: nobody's do */
+    _Atomic uint32_t users;    /* connections */
+    struct listener_conf *next;
+};
+
 struct listener {
-    struct io_listener_conf conf;
+    _Atomic(struct listener_conf *) conf; /* of new connections, see listener_conf() */
+    const char *name;
+    enum io_kind kind;
     struct io *io;
-    struct certs *certs;    /* of ssl and wss; else NULL */
-    struct access *access;  /* NULL: for all addresses */
-    struct access *proxies; /* whose connections begin with a header; NULL: nobody's do */
+    struct certs *certs; /* of ssl and wss; else NULL */
     atomic_uint connections;
-    atomic_uint connections_max; /* 0: no limit */
-    atomic_uint conn_rate_max;   /* the same */
-    _Atomic uint64_t rate_us;    /* when the next connection is in turn, see listener_rate_take() */
-    struct acceptor *acceptors;  /* one a worker */
+    _Atomic uint64_t rate_us;   /* when the next connection is in turn, see listener_rate_take() */
+    struct acceptor *acceptors; /* one a worker */
     /* The rest belongs to whoever holds io's listener lock. */
+    struct listener_conf *past; /* that connections may still have */
     bool is_running;
     char bind[64];
     uint16_t port;
 };
+
+static inline struct listener_conf *listener_conf(const struct listener *l)
+{
+    return atomic_load_explicit(&l->conf, memory_order_acquire);
+}
+
+struct listener_conf *listener_conf_new(const struct io_listener_conf *conf);
+void listener_conf_free(struct listener_conf *lc); /* NULL is fine */
 
 MUST_USE enum err listener_init(struct listener *l, struct io *io, const struct io_listener_conf *conf);
 void listener_fini(struct listener *l);
@@ -66,8 +82,8 @@ bool listener_rate_take(struct listener *l, uint64_t now_ms);
 /* ---- on the worker's thread ----------------------------------------------------------------------- */
 
 void acceptor_init(struct acceptor *a, struct listener *l, struct worker *w);
-/* Other settings for connections that come. */
-void acceptor_settings_set(struct acceptor *a, const struct settings *settings);
+/* Takes up the listener's present time-outs, for those that come from now on. */
+void acceptor_follow(struct acceptor *a);
 void acceptor_open(struct acceptor *a, int fd); /* takes fd */
 void acceptor_close(struct acceptor *a);        /* harmless when it is not open */
 /* Ends what has waited too long and goes on after a pause. */

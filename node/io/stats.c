@@ -20,10 +20,10 @@ void io_listener_info(struct io *io, uint32_t i, struct io_listener_info *out)
 
     CHECK(i < io->listeners_n);
     *out = (struct io_listener_info){
-        .kind = l->conf.kind,
-        .name = l->conf.name,
+        .kind = l->kind,
+        .name = l->name,
         .connections = atomic_load_explicit(&l->connections, memory_order_relaxed),
-        .connections_max = atomic_load_explicit(&l->connections_max, memory_order_relaxed),
+        .connections_max = listener_conf(l)->c.connections_max,
     };
     pthread_mutex_lock(&io->listener_lock);
     out->is_running = l->is_running;

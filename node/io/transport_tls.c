@@ -16,7 +16,7 @@ enum { TLS_HANDSHAKE_RECORD = 0x16 };
 struct tls {
     struct transport t;
     SSL *ssl;
-    struct certs *certs;
+    enum io_cert_name user_from;
     struct transport_env *env; /* of the call that is being made */
     bool has_first;            /* the first byte has come */
     bool is_plaintext;         /* and was no TLS */
@@ -300,12 +300,12 @@ static struct identity *tls_identity(struct transport *t)
         return identity_new(bytes_of(NULL, 0), psk, true);
     if (!cert || SSL_get_verify_result(tls->ssl) != X509_V_OK)
         return NULL;
-    return cert_identity(cert, certs_user_from(tls->certs));
+    return cert_identity(cert, tls->user_from);
 }
 
-static SSL *ssl_new(struct certs *certs)
+static SSL *ssl_new(struct certs *certs, enum io_cert_name *user_from)
 {
-    SSL_CTX *ctx = certs_ref(certs);
+    SSL_CTX *ctx = certs_ref(certs, user_from);
     SSL *ssl = SSL_new(ctx);
 
     if (ssl && certs_psks(ctx)) {
@@ -327,7 +327,7 @@ struct transport *transport_tls_new(struct certs *certs, int fd, struct transpor
     pthread_once(&bio_once, bio_methods_init);
     bio = BIO_new(bio_methods);
     if (tls)
-        tls->ssl = ssl_new(certs);
+        tls->ssl = ssl_new(certs, &tls->user_from);
     if (!tls || !tls->ssl || !bio) {
         if (tls)
             SSL_free(tls->ssl);
@@ -335,7 +335,6 @@ struct transport *transport_tls_new(struct certs *certs, int fd, struct transpor
         free(tls);
         return NULL;
     }
-    tls->certs = certs;
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);

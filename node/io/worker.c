@@ -69,7 +69,7 @@ void worker_count_fault(struct worker *w, const struct ioconn *ic, const struct 
     w->fault_told[f] = true;
     w->fault_ms[f] = (uint32_t)w->now_ms + WORKER_FAULT_LOG_MS;
     LOG(w->io->log, LOG_NOTICE, "io refused listener=%s peer=%s:%u reason=%s%s%s%s",
-        ic->acceptor->listener->conf.name, peer->address, peer->port, transport_fault_name(f),
+        ic->acceptor->listener->name, peer->address, peer->port, transport_fault_name(f),
         detail ? " detail=\"" : "", detail ? detail : "", detail ? "\"" : "");
 }
 
@@ -199,8 +199,12 @@ static void worker_cut_late(struct worker *w)
 static void worker_tick(struct worker *w)
 {
     w->tick_due = false;
-    if (shard_settings(w->shard)->overload.is_on)
+    if (shard_settings(w->shard)->overload.is_on) {
         worker_note_load(w);
+    } else {
+        w->tick_ms = w->now_ms;
+        w->is_critical = false;
+    }
     shard_tick(w->shard);
     worker_cut_late(w);
     for (uint32_t i = 0; i < w->io->listeners_n; i++)

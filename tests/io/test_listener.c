@@ -158,7 +158,8 @@ static void no_more_than_connections_max(void **state)
 
 static void the_rate_allows_a_burst_and_then_its_pace(void **state)
 {
-    struct listener x = {.conn_rate_max = 100};
+    struct listener_conf conf = {.c = {.conn_rate_max = 100}};
+    struct listener x = {.conf = &conf};
     int taken = 0;
 
     (void)state;
@@ -170,7 +171,7 @@ static void the_rate_allows_a_burst_and_then_its_pace(void **state)
     for (uint64_t ms = 5010; ms < 6010; ms++)
         taken += listener_rate_take(&x, ms);
     assert_in_range(taken, 109, 112);
-    x.conn_rate_max = 0;
+    conf.c.conn_rate_max = 0;
     for (int i = 0; i < 1000; i++)
         assert_true(listener_rate_take(&x, 6010));
 }

@@ -67,7 +67,7 @@ static void on_never(void *arg)
 
 static enum reason judge(struct shard *sh, const struct message_in *m, const struct match *match)
 {
-    const struct settings *set = node_conf(shard_node(sh))->settings;
+    const struct settings *set = shard_settings(sh);
     if (!match || match->special == TOPIC_RESERVED)
         return RC_TOPIC_NAME_INVALID;
     if (set->topic_levels_max && match->levels > set->topic_levels_max)

@@ -133,7 +133,7 @@ static bool payload_read(struct message *m, const json_t *object, struct text *w
 bool message_read(struct message *m, const json_t *object, const struct admin_env *env, struct text *why)
 {
     struct bytes topic = json_bytes(object, "topic");
-    uint32_t packet_max = node_conf(env->conf.node)->settings->packet_size_max;
+    uint32_t packet_max = node_settings(env->conf.node)->packet_size_max;
     *m = (struct message){.qos = (uint8_t)json_int(object, "qos", 0),
                           .retain = json_bool(object, "retain", false)};
     enum topic_verdict verdict = topic_name_check(topic, 0);

@@ -67,7 +67,7 @@ json_t *subject_client(const struct api_call *c, const struct inspect_session *s
     json_put(o, "mqueue_len", json_of_u64(s->queued));
     json_put(o, "mqueue_bytes", json_of_u64(s->queued_bytes));
     json_put(o, "mqueue_dropped", json_of_u64(s->dropped));
-    limits_put(o, node_conf(c->env->conf.node)->settings);
+    limits_put(o, node_settings(c->env->conf.node));
     return o;
 }
 

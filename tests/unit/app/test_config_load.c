@@ -385,6 +385,30 @@ static void differences_are_found(void **state)
     fixture_drop(&b);
 }
 
+static void pins_count_over_everything(void **state)
+{
+    static const char *const env[] = {"COVEY_MQTT__MAX_INFLIGHT=6", "HOME=/u", NULL};
+    static const struct config_pin pins[] = {{"mqtt.max_inflight", "7"},
+                                             {"listeners.tcp.Old.bind", "127.0.0.1:2000"}};
+    static const char text[] = "mqtt: {max_inflight: 5}\n";
+    struct config_source source = {.file = "covey.yaml",
+                                   .text = text,
+                                   .text_n = sizeof text - 1,
+                                   .env = env,
+                                   .files = CONFIG_FILES_IGNORED,
+                                   .pins = pins,
+                                   .pins_n = 2};
+    struct config_report report;
+    (void)state;
+    config_report_init(&report);
+    struct config *conf = config_load(&source, &report);
+    assert_non_null(conf);
+    assert_int_equal(conf->mqtt.max_inflight, 7);
+    assert_string_equal(config_item_find(conf, "listeners.tcp.Old.bind")->text, "127.0.0.1:2000");
+    config_free(conf);
+    config_report_fini(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +430,7 @@ int main(void)
         cmocka_unit_test(environment_errors_name_the_variable),
         cmocka_unit_test(service_variables_are_not_ours),
         cmocka_unit_test(differences_are_found),
+        cmocka_unit_test(pins_count_over_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
