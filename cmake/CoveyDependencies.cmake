@@ -3,6 +3,8 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent_core)
 pkg_check_modules(EVENT_HTTP REQUIRED IMPORTED_TARGET libevent_extra)
+# Not its pkg-config file, which names all of libevent once more.
+find_library(EVENT_OPENSSL_LIBRARY event_openssl REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)

@@ -25,6 +25,15 @@ struct admin_reloaded {
     size_t settings_n;
 };
 
+/* Where HTTP is answered. */
+enum { ADMIN_HTTP, ADMIN_HTTPS };
+struct admin_http {
+    struct sockaddr_storage addr;
+    socklen_t addr_n;       /* 0: nowhere */
+    const char *text;       /* the address for people */
+    struct io_tls_conf tls; /* of ADMIN_HTTPS */
+};
+
 struct admin_conf {
     struct io *io; /* running; it and the others outlive the admin */
     struct node *node;
@@ -35,11 +44,9 @@ struct admin_conf {
     uint32_t drain_rate; /* clients a second where the command names none */
     const char *ctl_socket;
     struct acl_file *acl_file;
-    struct sockaddr_storage http_addr; /* for HTTP */
-    socklen_t http_addr_n;             /* 0: none */
-    const char *http_text;             /* the address for people */
-    const char *data_dir;              /* for the password of the first start */
-    const char *log_file;              /* NULL: the log goes elsewhere */
+    struct admin_http http[ADMIN_HTTPS + 1];
+    const char *data_dir; /* for the password of the first start */
+    const char *log_file; /* NULL: the log goes elsewhere */
     const struct admin_setting *settings;
     size_t settings_n;
     uint64_t token_idle_ms; /* a login that is not used for so long ends */

@@ -19,8 +19,9 @@ struct admin_env {
     struct admin_conf conf;
     struct figures figures;
     struct alarms alarms;
-    struct accounts *accounts; /* of the API; NULL: there is none */
     uint64_t started_ms;       /* monotonic, of the node's start */
+    struct certs *https_certs; /* NULL: there is no HTTPS */
+    struct accounts *accounts; /* of the API; NULL: there is none */
     bool is_config_stale;      /* the last reload of the configuration failed */
 };
 /* Reads the configuration again; the report is appended to out. */

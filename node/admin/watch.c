@@ -3,6 +3,7 @@
 
 #include "node/admin/process.h"
 #include "node/io/acl_file.h"
+#include "node/io/certs.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -46,6 +47,14 @@ static void process_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned long long)p.fds_max);
 }
 
+/* The listener whose certificates cannot be used; NULL: none. */
+static const char *certs_look(struct admin_env *env)
+{
+    if (env->https_certs)
+        certs_check(env->https_certs);
+    return env->https_certs && certs_is_stale(env->https_certs) ? "https" : io_certs_stale(env->conf.io);
+}
+
 static void log_look(struct admin_env *env, uint64_t wall_ms)
 {
     struct log_sink *log = env->conf.log;
@@ -57,7 +66,7 @@ static void log_look(struct admin_env *env, uint64_t wall_ms)
 static void secrets_look(struct admin_env *env, uint64_t wall_ms)
 {
     const struct admin_conf *conf = &env->conf;
-    const char *listener = io_certs_stale(conf->io);
+    const char *listener = certs_look(env);
     if (env->is_config_stale)
         alarm_on(&env->alarms, wall_ms, "configuration",
                  "The configuration file has errors, what was read before stays in force; the log has them");

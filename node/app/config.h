@@ -230,7 +230,8 @@ struct config_http {
     bool enable;
     struct config_addr bind;
     const char *bind_text;
-    uint64_t token_expired_time_ms;
+    const char *certfile; /* of https; "" where there is none */
+    const char *keyfile;
 };
 
 /* "" as a file means that none is configured. */
@@ -301,6 +302,8 @@ struct config {
     struct config_log log;
     struct config_cluster cluster;
     struct config_http http;
+    struct config_http https;
+    uint64_t token_expired_time_ms;
     struct config_listener *listeners; /* also those that are not enabled */
     size_t listeners_n;
 

@@ -224,16 +224,46 @@ static void mqtt_check(struct config_build *b)
                           "is less than the 1.5 that MQTT lets clients rely on");
 }
 
-static void http_check(struct config_build *b)
+static void bind_taken(struct config_build *b, const char *path, const struct config_http *http,
+                       const char *by, const char *by_text)
 {
-    const struct config_http *http = &b->conf->http;
-    for (size_t i = 0; i < b->conf->listeners_n && http->enable; i++) {
+    config_build_note(b, CONFIG_ERROR, config_build_item(b, path),
+                      config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
+                                          http->bind_text, by, by_text));
+}
+
+static void http_bind_check(struct config_build *b, const char *path, const struct config_http *http)
+{
+    for (size_t i = 0; i < b->conf->listeners_n; i++) {
         const struct config_listener *l = &b->conf->listeners[i];
         if (l->enable && l->bind.len && config_addr_collides(&l->bind, &http->bind))
-            config_build_note(b, CONFIG_ERROR, config_build_item(b, "dashboard.listeners.http.bind"),
-                              config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
-                                                  http->bind_text, l->id, l->bind_text));
+            bind_taken(b, path, http, l->id, l->bind_text);
     }
+}
+
+static void https_check(struct config_build *b)
+{
+    const struct config_http *http = &b->conf->http, *https = &b->conf->https;
+    static const char bind[] = "dashboard.listeners.https.bind";
+    const struct config_item *certfile = config_build_item(b, "dashboard.listeners.https.certfile");
+    const struct config_item *keyfile = config_build_item(b, "dashboard.listeners.https.keyfile");
+    http_bind_check(b, bind, https);
+    if (http->enable && config_addr_collides(&http->bind, &https->bind))
+        bind_taken(b, bind, https, "dashboard.listeners.http", http->bind_text);
+    if (!*certfile->text)
+        config_build_note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
+    else if (!*keyfile->text)
+        config_build_note(b, CONFIG_ERROR, keyfile, "must be given with certfile");
+    config_build_file_check(b, certfile);
+    config_build_file_check(b, keyfile);
+}
+
+static void http_check(struct config_build *b)
+{
+    if (b->conf->http.enable)
+        http_bind_check(b, "dashboard.listeners.http.bind", &b->conf->http);
+    if (b->conf->https.enable)
+        https_check(b);
 }
 
 static void overload_check(struct config_build *b)

@@ -139,6 +139,7 @@ void config_resolve(struct config_build *b)
     config_cluster_resolve(b);
     overload_resolve(b);
     b->conf->http.bind_text = config_addr_text(&b->conf->http.bind, b->conf->arena);
+    b->conf->https.bind_text = config_addr_text(&b->conf->https.bind, b->conf->arena);
     for (size_t i = 0; i < b->conf->listeners_n; i++)
         listener_resolve(b, i);
     for (size_t i = 0; i < b->conf->items_n; i++) {

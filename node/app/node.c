@@ -327,6 +327,16 @@ static enum err on_reload(void *ctx, struct admin_reloaded *out)
     return e;
 }
 
+static struct admin_http http_of(const struct config_http *conf)
+{
+    struct admin_http h = {.addr_n = conf->bind.len,
+                           .text = conf->bind_text,
+                           .tls.certfile = conf->certfile,
+                           .tls.keyfile = conf->keyfile};
+    memcpy(&h.addr, &conf->bind.u, conf->bind.len);
+    return h;
+}
+
 static enum err admin_start(struct parts *p)
 {
     struct reload_conf rc = {.conf = p->conf,
@@ -361,13 +371,14 @@ static enum err admin_start(struct parts *p)
         .sys_heartbeat_ms = (uint32_t)p->conf->sys.sys_heartbeat_interval_ms,
         .log = p->log,
     };
-    if (p->conf->http.enable) {
-        memcpy(&ac.http_addr, &p->conf->http.bind.u, p->conf->http.bind.len);
-        ac.http_addr_n = p->conf->http.bind.len;
-        ac.http_text = p->conf->http.bind_text;
+    if (p->conf->http.enable)
+        ac.http[ADMIN_HTTP] = http_of(&p->conf->http);
+    if (p->conf->https.enable)
+        ac.http[ADMIN_HTTPS] = http_of(&p->conf->https);
+    if (p->conf->http.enable || p->conf->https.enable) {
         ac.data_dir = p->conf->node.data_dir;
         reload_shown(p->reload, &ac.settings, &ac.settings_n);
-        ac.token_idle_ms = p->conf->http.token_expired_time_ms;
+        ac.token_idle_ms = p->conf->token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
 }

@@ -24,7 +24,11 @@ static void values_stay_values(void **state)
           "http://h/c%2F1?u=an%20na&p=a%26b%3Dc%23%25%0A%FF");
     fills("{\"p\":\"${password}\",\"n\":\"${peerhost}\"}", HOOK_JSON, "\",\"admin\":\"\\\n\x01",
           "{\"p\":\"\\\",\\\"admin\\\":\\\"\\\\\\u000a\\u0001\",\"n\":\"\"}");
-    fills("${password}", HOOK_JSON, "gr\xc3\xbcezi", "gr\xc3\xbcezi");
+    fills("${password}", HOOK_JSON,
+          "gr\xc3\xbc"
+          "ezi",
+          "gr\xc3\xbc"
+          "ezi");
     fills("${password}", HOOK_JSON, "gr\xfc", "gr?");
     fills("$ {x} $${clientid}${", HOOK_URL, "", "$ {x} $c%2F1${");
     fills("${password}", HOOK_URL, "${username}", "%24%7Busername%7D");
