@@ -39,18 +39,23 @@ uint64_t admin_wall_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
+void command_usage_put(struct text *out, const struct command *m)
+{
+    char left[96];
+    snprintf(left, sizeof left, "%s%s%s%s%s", m->group, m->verb ? " " : "", m->verb ? m->verb : "",
+             m->args[0] ? " " : "", m->args);
+    text_printf(out, "%-46s # %s\n", left, m->help);
+}
+
 /* One line a command of the group, or of all groups when it is NULL. */
 static bool usage_put(struct call *c, const char *group)
 {
-    char left[96];
     bool found = false;
     const struct command *m;
     for (size_t i = 0; (m = command_at(i)); i++) {
         if (group && strcmp(m->group, group) != 0)
             continue;
-        snprintf(left, sizeof left, "%s%s%s%s%s", m->group, m->verb ? " " : "", m->verb ? m->verb : "",
-                 m->args[0] ? " " : "", m->args);
-        text_printf(&c->out, "%-46s # %s\n", left, m->help);
+        command_usage_put(&c->out, m);
         found = true;
     }
     return found;

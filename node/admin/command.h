@@ -93,6 +93,8 @@ struct command {
 void transfer_free(struct transfer *t); /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
+/* Its line in the help. */
+void command_usage_put(struct text *out, const struct command *m);
 /* Ended by one without a group. */
 extern const struct command commands_node[];
 extern const struct command commands_clients[];

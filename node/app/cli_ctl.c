@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/cli_command.h"
 
+#include "node/admin/command.h"
 #include "node/app/ctl.h"
-#include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <limits.h>
@@ -13,27 +13,15 @@
 /* Long enough for a node that has a million clients to list. */
 enum { SILENCE_MAX_MS = 60000 };
 
-/* What the node itself answers to "help", as far as it can be said without it. */
-static const char *const offline_help[] = {
-    "status                      whether the node runs, its name and version",
-    "broker [stats|metrics]      version and uptime, or counters",
-    "clients list|show|kick      connected clients and sessions",
-    "subscriptions list|show     who is subscribed to what",
-    "topics list|show            which topics somebody is subscribed to",
-    "retainer info|topics|clean  retained messages",
-    "listeners                   addresses and connection counts",
-    "cluster status|join|leave   the other nodes",
-    "log set-level LEVEL         what is logged from now on",
-    "storage                     what is stored, and how commits go",
-};
-
 static int help_offline(const struct config *conf)
 {
-    printf(
-        "Node '%s' is not running. A running node answers \"covey ctl help\" with all it knows; mostly:\n\n",
-        conf->node.name);
-    for (size_t i = 0; i < array_len(offline_help); i++)
-        printf("  covey ctl %s\n", offline_help[i]);
+    struct text out = {0};
+    const struct command *m;
+    printf("Node '%s' is not running. A running node can be asked and told:\n\n", conf->node.name);
+    for (size_t i = 0; (m = command_at(i)); i++)
+        command_usage_put(&out, m);
+    fwrite(out.p, 1, out.n, stdout);
+    text_fini(&out);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "node/app/logger_file.h"
 #include "proto/base/check.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,21 +82,76 @@ static size_t json_put(char *out, size_t size, const char *line, size_t n)
     return o;
 }
 
+/* The key at line[at], which ends before a '='; 0: there is none. */
+static size_t key_size(const char *line, size_t at, size_t n)
+{
+    size_t end = at;
+    if (at && line[at - 1] != ' ')
+        return 0;
+    while (end < n && (isalnum((unsigned char)line[end]) || line[end] == '_' || line[end] == '.'))
+        end++;
+    return end < n && line[end] == '=' ? end - at : 0;
+}
+
+/* The value at line[at]: a word, or what is in quotes, in which there are none. Returns where the line goes
+ * on. */
+static size_t value_find(const char *line, size_t at, size_t n, struct bytes *value)
+{
+    bool is_quoted = at < n && line[at] == '"';
+    size_t start = at + is_quoted, end = start;
+    while (end < n && line[end] != (is_quoted ? '"' : ' '))
+        end++;
+    *value = bytes_of((const uint8_t *)line + start, (uint32_t)(end - start));
+    return end + (is_quoted && end < n);
+}
+
+/* "key=value" of the line as members of an object, as many as fit. */
+static size_t fields_put(char *out, size_t size, const char *line, size_t n)
+{
+    static const char begin[] = ",\"fields\":{";
+    size_t o = 0;
+    for (size_t i = 0; i < n;) {
+        struct bytes value;
+        size_t key_n = key_size(line, i, n), key = i, need;
+        if (!key_n) {
+            i++;
+            continue;
+        }
+        i = value_find(line, i + key_n + 1, n, &value);
+        need = (o ? 1 : sizeof begin - 1) + key_n + 6 * (size_t)value.n + sizeof "\"\":\"\"}";
+        if (o + need > size)
+            break;
+        o += (size_t)snprintf(out + o, size - o, "%s\"%.*s\":\"", o ? "," : begin, (int)key_n, line + key);
+        o += json_put(out + o, size - o, (const char *)value.p, value.n);
+        out[o++] = '"';
+    }
+    if (o)
+        out[o++] = '}';
+    return o;
+}
+
+static size_t json_format(char *out, size_t size, const char *when, enum log_level level, const char *line,
+                          size_t n)
+{
+    static const char json_end[] = "}\n";
+    size_t o = (size_t)snprintf(out, size, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"", when,
+                                log_level_name(level));
+    o += json_put(out + o, size - o - sizeof json_end - 1, line, n);
+    out[o++] = '"';
+    o += fields_put(out + o, size - o - sizeof json_end, line, n);
+    memcpy(out + o, json_end, sizeof json_end);
+    return o + sizeof json_end - 1;
+}
+
 size_t logger_format(char *out, size_t size, enum config_log_format format, uint64_t unix_ms,
                      enum log_level level, const char *line, size_t n)
 {
-    static const char json_end[] = "\"}\n";
     char when[32];
     size_t o;
     CHECK(size >= 128);
     time_put(when, sizeof when, unix_ms);
-    if (format == LOG_FORMAT_JSON) {
-        o = (size_t)snprintf(out, size, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"", when,
-                             log_level_name(level));
-        o += json_put(out + o, size - o - sizeof json_end, line, n);
-        memcpy(out + o, json_end, sizeof json_end);
-        return o + sizeof json_end - 1;
-    }
+    if (format == LOG_FORMAT_JSON)
+        return json_format(out, size, when, level, line, n);
     o = (size_t)snprintf(out, size, "%s %s ", when, log_level_name(level));
     if (n > size - o - 2)
         n = size - o - 2;

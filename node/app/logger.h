@@ -6,7 +6,8 @@
  * lock and lines never mix.
  *
  *     2026-11-23T10:00:00.123Z info node start version=0.1.0 workers=4
- *     {"time":"2026-11-23T10:00:00.123Z","level":"info","message":"node start version=0.1.0 workers=4"}
+ *     {"time":"2026-11-23T10:00:00.123Z","level":"info","message":"node start version=0.1.0 workers=4",
+ *      "fields":{"version":"0.1.0","workers":"4"}}
  *
  * When stderr is the journal of systemd, a line starts with its priority as sd-daemon(3) has it, "<5>", and
  * has no time: the journal has one.

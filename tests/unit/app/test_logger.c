@@ -35,13 +35,53 @@ static void json_is_escaped(void **state)
 {
     (void)state;
 #define BEGIN "{\"time\":\"2026-11-23T10:00:00.123Z\",\"level\":\"warning\",\"message\":\""
-    formats(LOG_FORMAT_JSON, "a b=c", 5, BEGIN "a b=c\"}\n");
-    formats(LOG_FORMAT_JSON, "a=\"\\x0a\"", 8, BEGIN "a=\\\"\\\\x0a\\\"\"}\n");
+    formats(LOG_FORMAT_JSON, "a b=c", 5, BEGIN "a b=c\",\"fields\":{\"b\":\"c\"}}\n");
+    formats(LOG_FORMAT_JSON, "a=\"\\x0a\"", 8, BEGIN "a=\\\"\\\\x0a\\\"\",\"fields\":{\"a\":\"\\\\x0a\"}}\n");
     formats(LOG_FORMAT_JSON, "a\x01z", 3, BEGIN "a\\u0001z\"}\n");
     formats(LOG_FORMAT_JSON, "\xc3\xa4\xf0\x9f\x90\xa6", 6, BEGIN "\xc3\xa4\xf0\x9f\x90\xa6\"}\n");
     /* A line that was cut in the middle of a character, and bytes that are none. */
     formats(LOG_FORMAT_JSON, "\xff\xc3", 2, BEGIN "\\ufffd\\ufffd\"}\n");
     formats(LOG_FORMAT_JSON, "\xe2\x82z", 3, BEGIN "\\ufffd\\ufffdz\"}\n");
+}
+
+static void fields(const char *line, const char *expected)
+{
+    char out[512];
+    logger_format(out, sizeof out, LOG_FORMAT_JSON, when, LOG_INFO, line, strlen(line));
+    const char *found = strstr(out, "\",\"fields\":");
+    if (!expected) {
+        assert_null(found);
+        return;
+    }
+    assert_non_null(found);
+    assert_string_equal(found + strlen("\",\"fields\":"), expected);
+}
+
+static void keys_and_values_are_fields(void **state)
+{
+    (void)state;
+    fields("node start", NULL);
+    fields("node start a.b_c=1 d=\"two words\" and e=",
+           "{\"a.b_c\":\"1\",\"d\":\"two words\",\"e\":\"\"}}\n");
+    fields("x url=http://h/?q=1 y", "{\"url\":\"http://h/?q=1\"}}\n");
+    fields("cut a=\"no end", "{\"a\":\"no end\"}}\n");
+    fields("= ==a -b=1 \"c=2\"", NULL);
+    fields("a=\x01", "{\"a\":\"\\u0001\"}}\n");
+}
+
+/* Whatever the room, a line is whole JSON. */
+static void fields_that_do_not_fit_are_left_out(void **state)
+{
+    char line[300], out[1024];
+    (void)state;
+    memset(line, '\x01', sizeof line);
+    memcpy(line, "a=1 b=", 6);
+    for (size_t size = 128; size < sizeof out; size++) {
+        size_t n = logger_format(out, size, LOG_FORMAT_JSON, when, LOG_INFO, line, sizeof line);
+        assert_true(n < size && strlen(out) == n);
+        assert_string_equal(out + n - 2, "}\n");
+        assert_true(out[n - 3] == '"' || out[n - 3] == '}');
+    }
 }
 
 static void long_lines_are_cut(void **state)
@@ -235,6 +275,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_have_time_and_level),
         cmocka_unit_test(json_is_escaped),
+        cmocka_unit_test(keys_and_values_are_fields),
+        cmocka_unit_test(fields_that_do_not_fit_are_left_out),
         cmocka_unit_test(long_lines_are_cut),
         TEST(files_are_appended_to_and_rotated),
         TEST(a_file_that_cannot_be_opened_keeps_the_old),
