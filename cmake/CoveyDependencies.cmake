@@ -17,6 +17,7 @@ add_library(PkgConfig::WSLAY UNKNOWN IMPORTED GLOBAL)
 set_target_properties(PkgConfig::WSLAY PROPERTIES IMPORTED_LOCATION ${WSLAY_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${WSLAY_INCLUDE})
 pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-qsbr)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 find_program(PROTOC_C protoc-c REQUIRED)

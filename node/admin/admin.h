@@ -57,6 +57,7 @@ struct admin_conf {
     /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
+    bool (*auth_is_down)(void *ctx); /* the server that is asked about clients does not answer */
     void *auth_ctx;
     uint64_t boot_wall_ms;
     uint32_t sys_interval_ms;  /* of $SYS; 0: not published */

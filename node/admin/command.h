@@ -11,6 +11,9 @@
 #include "node/admin/retained_walk.h"
 #include "node/admin/text.h"
 
+struct accounts;
+struct transfer;
+
 /* What commands work with; one for the admin thread. */
 struct admin_env {
     struct admin_conf conf;
@@ -18,6 +21,7 @@ struct admin_env {
     struct alarms alarms;
     uint64_t started_ms;       /* monotonic, of the node's start */
     struct certs *https_certs; /* NULL: there is no HTTPS */
+    struct accounts *accounts; /* of the API; NULL: there is none */
     bool is_config_stale;      /* the last reload of the configuration failed */
 };
 /* Reads the configuration again; the report is appended to out. */
@@ -58,6 +62,7 @@ struct call {
     uint32_t wait_ms; /* produce has nothing now; ask it again after so long */
     struct listing listing;
     struct waiting waiting;
+    struct transfer *transfer; /* an export or import that is under way */
 };
 
 /* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
@@ -87,6 +92,7 @@ struct command {
     enum command_effect effect;
     void (*run)(struct call *c);
 };
+void transfer_free(struct transfer *t); /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
 /* Ended by one without a group. */
@@ -103,5 +109,6 @@ extern const struct command commands_auth[];
 extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
+extern const struct command commands_transfer[];
 
 #endif

@@ -70,6 +70,9 @@ static void secrets_look(struct admin_env *env, uint64_t wall_ms)
     if (env->is_config_stale)
         alarm_on(&env->alarms, wall_ms, "configuration",
                  "The configuration file has errors, what was read before stays in force; the log has them");
+    if (conf->auth_is_down && conf->auth_is_down(conf->auth_ctx))
+        alarm_on(&env->alarms, wall_ms, "authentication_server",
+                 "The server of authentication.http does not answer; the log says why");
     if (conf->auth_is_stale && conf->auth_is_stale(conf->auth_ctx))
         alarm_on(&env->alarms, wall_ms, "password_file",
                  "The password file cannot be used, the users read before stay in force; the log says why");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/config_build.h"
+#include "node/auth/hook.h"
 #include "node/core/auto_subscribe.h"
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
 #include "node/io/access.h"
+#include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
 #include "proto/base/check.h"
 
@@ -109,6 +111,25 @@ static void jwt_files_check(struct config_build *b)
         if ((fault = authn_jwt_claim_judge(claims->v[i])))
             config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.jwt.verify_claims"),
                               config_arena_printf(b->report->arena, "\"%s\" %s", claims->v[i], fault));
+}
+
+static void http_auth_check(struct config_build *b)
+{
+    const struct config_auth *c = &b->conf->auth;
+    static const char *const templates[] = {"authentication.http.url", "authentication.http.body"};
+    const char *texts[] = {c->http_url, c->http_body}, *fault;
+    for (size_t i = 0; i < array_len(templates); i++)
+        if ((fault = hook_template_judge(texts[i])))
+            config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[i]), fault);
+    if (*c->http_url && strncmp(c->http_url, "http://", 7) != 0 && strncmp(c->http_url, "https://", 8) != 0)
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[0]),
+                          "must begin with http:// or https://");
+    for (size_t i = 0; i < c->http_headers.n; i++)
+        if ((fault = authn_http_header_judge(c->http_headers.v[i])))
+            config_build_note(
+                b, CONFIG_ERROR, config_build_item(b, "authentication.http.headers"),
+                config_arena_printf(b->report->arena, "\"%s\" %s", c->http_headers.v[i], fault));
+    config_build_file_check(b, config_build_item(b, "authentication.http.ssl.cacertfile"));
 }
 
 static void access_check(struct config_build *b, size_t at)
@@ -275,6 +296,7 @@ void config_check(struct config_build *b)
     size_t enabled = 0;
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     jwt_files_check(b);
+    http_auth_check(b);
     node_check(b);
     paths_check(b);
     config_build_file_check(b, config_build_item(b, "authorization.file"));

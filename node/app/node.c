@@ -161,6 +161,16 @@ static enum err authn_make(struct parts *p)
                 .username_claim = c->jwt_username_claim,
                 .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
                 .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
+        .http = {.url = c->http_url,
+                 .body = c->http_body,
+                 .cafile = c->http_cacertfile,
+                 .headers = c->http_headers.v,
+                 .headers_n = c->http_headers.n,
+                 .is_post = c->http_method == HTTP_METHOD_POST,
+                 .failure_ignores = c->http_failure == HTTP_FAILURE_IGNORE,
+                 .timeout_ms = (uint32_t)c->http_timeout_ms,
+                 .cache_ms = (uint32_t)c->http_cache_ms,
+                 .threads = (uint32_t)c->http_pool_size},
         .threads = (uint32_t)c->threads,
         .remembered_max = (uint32_t)c->remembered,
         .log = p->log,
@@ -290,6 +300,12 @@ static void view_io_stats(void *ctx, struct cluster_io_stats *out)
     cluster_io_stats(ctx, out);
 }
 
+static bool auth_is_down(void *ctx)
+{
+    struct parts *p = ctx;
+    return authn_is_server_down(p->authn);
+}
+
 static bool auth_is_stale(void *ctx)
 {
     struct parts *p = ctx;
@@ -347,6 +363,7 @@ static enum err admin_start(struct parts *p)
         .reload_ctx = p,
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
+        .auth_is_down = auth_is_down,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .boot_wall_ms = p->boot_wall_ms,
