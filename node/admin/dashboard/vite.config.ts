@@ -6,6 +6,11 @@ import Components from "unplugin-vue-components/vite";
 import { licenses } from "./scripts/licenses.js";
 import { ElementPlusResolver } from "unplugin-vue-components/resolvers";
 
+const SHARED = new RegExp([
+  "node_modules/(@?vue|@intlify|@?element-plus|lodash|dayjs|async-validator|@floating|@popper|@ctrl|memoize)", "src/(api|i18n)/", "plugin-vue:export-helper",
+  "src/lib/(act|clients|format|list|nodes|poll|session|theme)", "src/components/(DataTable|Facts|Icon|LookSwitch|Mark|PageHead|Pager|PasswordFields|Problem|StateTag)",
+].join("|"));
+
 // base "./": the dashboard runs under whatever path it is served at. assets/ has content hashes in its names, so
 // that browsers may keep it for ever.
 export default defineConfig({
@@ -25,6 +30,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
+    // A file is a connection: what all pages share is one part, and all styles are one file.
+    cssCodeSplit: false,
+    rollupOptions: { output: { manualChunks: (id) => (SHARED.test(id) ? "shared" : undefined) } },
   },
   server: { proxy: { "/api": process.env.COVEY_API ?? "http://127.0.0.1:18083" } },
 });
