@@ -12,6 +12,7 @@ struct store;
 struct admin;
 struct acl_file;
 struct admin_reload;
+struct traces;
 
 /* One key of the configuration, as it was loaded; none of the values is a secret. */
 struct admin_setting {
@@ -29,6 +30,7 @@ struct admin_conf {
     uint32_t drain_rate; /* clients a second where the command names none */
     const char *ctl_socket;
     struct acl_file *acl_file;
+    struct traces *traces;
     struct sockaddr_storage http_addr; /* for HTTP */
     socklen_t http_addr_n;             /* 0: none */
     const char *http_text;             /* the address for people */

@@ -3,6 +3,7 @@
 
 #include "node/admin/process.h"
 #include "node/admin/reload.h"
+#include "node/admin/tracing.h"
 #include "node/io/acl_file.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -126,6 +127,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     secrets_look(env, wall_ms);
     cluster_look(env, wall_ms);
     alarms_end(&env->alarms, wall_ms);
+    tracing_tick(env);
 }
 
 struct watch *watch_new(struct admin_env *env, struct event_base *base)

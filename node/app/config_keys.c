@@ -388,6 +388,9 @@ const struct config_key config_keys[] = {
     KEY("dashboard.token_expired_time", DURATION, 0, http.token_expired_time_ms, "60m", 60 * MS_S, 24 * MS_H, NULL,
         "a login to dashboard or API that is not used for so long ends; at the latest after a day"),
 
+    KEY("trace.max_file_size", SIZE, 0, trace.max_file_size, "64MB", 4 * KB, TB, NULL,
+        "a trace ends when its file, NAME.log in the folder trace of node.data_dir, has this size"),
+
     KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
         "what is logged: this level and those above it"),
     KEY("log.to", ENUM, 0, log.to, "auto", 0, 0, log_tos,
