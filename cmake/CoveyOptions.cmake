@@ -1,5 +1,6 @@
 option(COVEY_TESTS "build the tests" ON)
 option(COVEY_BENCH "build covey-bench and the micro benchmarks" ON)
+option(COVEY_PACKAGE "build the manual and completions; have the target package" ON)
 option(COVEY_FUZZ "build the libFuzzer targets (clang)" OFF)
 set(COVEY_SANITIZE "" CACHE STRING "sanitizers to build with, e.g. address,undefined or thread")
 

@@ -29,7 +29,7 @@ SCRIPTS = {
     "e2e": ("release", [], "whole brokers: clients, command line, crashes, disks, TLS"),
     "browser": ("release", [], "the dashboard in a browser"),
     "mutants": ("asan", [], "deliberate bugs that the simulator has to find"),
-    "deploy": ("release", [], "the image, three containers, the manifests for Kubernetes, pods that move"),
+    "deploy": ("release", [], "the image, three containers, the Debian package, the manifests for Kubernetes, pods that move"),
     "lint": ("asan", [], "clang-tidy"),
 }
 # Directory of a part's `run` where it is not the part's name.

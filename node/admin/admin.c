@@ -105,7 +105,7 @@ static enum err admin_open(struct admin *a)
     enum err e = server_new(&a->server, &a->env, a->base);
     if (e != OK)
         return e;
-    if (a->env.conf.http_addr_n)
+    if (a->env.conf.http[ADMIN_HTTP].addr_n || a->env.conf.http[ADMIN_HTTPS].addr_n)
         e = http_new(&a->http, &a->env, a->base);
     if (e != OK)
         return e;

@@ -20,6 +20,15 @@ struct admin_setting {
     const char *from; /* "default", "covey.yaml:12", "COVEY_NODE__NAME" */
 };
 
+/* Where HTTP is answered. */
+enum { ADMIN_HTTP, ADMIN_HTTPS };
+struct admin_http {
+    struct sockaddr_storage addr;
+    socklen_t addr_n;       /* 0: nowhere */
+    const char *text;       /* the address for people */
+    struct io_tls_conf tls; /* of ADMIN_HTTPS */
+};
+
 struct admin_conf {
     struct io *io; /* running; it and the others outlive the admin */
     struct node *node;
@@ -31,17 +40,16 @@ struct admin_conf {
     const char *ctl_socket;
     struct acl_file *acl_file;
     struct traces *traces;
-    struct sockaddr_storage http_addr; /* for HTTP */
-    socklen_t http_addr_n;             /* 0: none */
-    const char *http_text;             /* the address for people */
-    const char *data_dir;              /* for the password of the first start */
-    const char *log_file;              /* NULL: the log goes elsewhere */
+    struct admin_http http[ADMIN_HTTPS + 1];
+    const char *data_dir; /* for the password of the first start */
+    const char *log_file; /* NULL: the log goes elsewhere */
     const struct admin_setting *settings;
     size_t settings_n;
     uint64_t token_idle_ms; /* a login that is not used for so long ends */
     /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
+    bool (*auth_is_down)(void *ctx); /* the server that is asked about clients does not answer */
     void *auth_ctx;
     const struct admin_reload *(*reload)(void *ctx); /* see reload.h */
     void *reload_ctx;

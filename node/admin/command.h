@@ -11,6 +11,9 @@
 #include "node/admin/retained_walk.h"
 #include "node/admin/text.h"
 
+struct accounts;
+struct transfer;
+
 /* What commands work with; one for the admin thread. */
 struct admin_env {
     struct admin_conf conf;
@@ -18,6 +21,8 @@ struct admin_env {
     struct alarms alarms;
     uint64_t started_ms;               /* monotonic, of the node's start */
     const struct admin_reload *reload; /* the last one; NULL: there was none */
+    struct certs *https_certs;         /* NULL: there is no HTTPS */
+    struct accounts *accounts;         /* of the API; NULL: there is none */
 };
 uint64_t admin_mono_ms(void);
 uint64_t admin_wall_ms(void);
@@ -55,6 +60,7 @@ struct call {
     uint32_t wait_ms; /* produce has nothing now; ask it again after so long */
     struct listing listing;
     struct waiting waiting;
+    struct transfer *transfer; /* an export or import that is under way */
 };
 
 /* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
@@ -86,6 +92,7 @@ struct command {
     enum command_effect effect;
     void (*run)(struct call *c);
 };
+void transfer_free(struct transfer *t); /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
 /* Ended by one without a group. */
@@ -104,5 +111,6 @@ extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
 extern const struct command commands_reload[];
 extern const struct command commands_trace[];
+extern const struct command commands_transfer[];
 
 #endif

@@ -1,48 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/admin/ask.h"
 #include "node/admin/command.h"
-#include "node/core/delayed.h"
-#include "proto/mqtt/msg.h"
-
-#include <sodium.h>
+#include "node/admin/delayed_walk.h"
 
 /* Messages of this node that are to be published later. */
 
-enum { ITEMS_A_PIECE = 500, ID_TEXT_N = 2 * DELAYED_KEY_N + 1 };
-
-static void item_put(struct text *out, struct bytes key, struct bytes record)
+static bool item_put(void *arg, const struct delayed_item *item)
 {
-    char id[ID_TEXT_N], when[TEXT_TIME_N];
-    struct message_in m;
-    uint64_t origin;
-    if (key.n != DELAYED_KEY_N || !msg_record_view(record, 0, &m, &origin))
-        return;
-    text_printf(out, "Delayed(%s, topic=", sodium_bin2hex(id, sizeof id, key.p, key.n));
-    text_escaped(out, m.topic, ",()");
-    text_printf(out, ", qos=%u, retain=%s, bytes=%u, publish_at=%s)\n", m.qos, m.retain ? "true" : "false",
-                m.payload.n, text_time(when, be64_get(key.p)));
+    struct text *out = arg;
+    char when[TEXT_TIME_N];
+    text_printf(out, "Delayed(%s, topic=", item->id);
+    text_escaped(out, item->m.topic, ",()");
+    text_printf(out, ", qos=%u, retain=%s, bytes=%u, publish_at=%s)\n", item->m.qos,
+                item->m.retain ? "true" : "false", item->m.payload.n, text_time(when, item->when_ms));
+    return true;
 }
 
 static bool list_produce(struct call *c)
 {
-    struct retained_walk *w = &c->listing.retained; /* its reader and place */
-    static const uint8_t first = 0;
-    struct bytes key, record, from = w->key_n ? bytes_of(w->key, w->key_n) : bytes_of(&first, 1);
-    uint32_t items = 0;
-    if (store_read_begin(w->reader) != OK)
-        return false;
-    enum err e = store_seek(w->reader, STORE_DELAYED, from, &key, &record);
-    for (; (e == OK || e == ERR_CORRUPT) && items < ITEMS_A_PIECE; e = store_next(w->reader, &key, &record)) {
-        if (w->key_n && bytes_cmp(key, bytes_of(w->key, w->key_n)) <= 0)
-            continue;
-        memcpy(w->key, key.p, key.n);
-        w->key_n = key.n;
-        items++;
-        if (e == OK)
-            item_put(&c->out, key, record);
-    }
-    store_read_end(w->reader);
-    return items == ITEMS_A_PIECE;
+    return delayed_walk_piece(&c->listing.retained, item_put, &c->out);
 }
 
 static void list(struct call *c)
@@ -53,33 +28,16 @@ static void list(struct call *c)
         call_fail(c, "The store cannot be read.");
 }
 
-struct delete_ask {
-    uint8_t key[DELAYED_KEY_N];
-    bool is_done;
-};
-
-static void delete_call(struct shard *sh, void *arg)
-{
-    struct delete_ask *a = arg;
-    a->is_done = delayed_delete(sh, bytes_of(a->key, sizeof a->key));
-}
-
 static void delete (struct call *c)
 {
-    struct delete_ask a = {0};
-    size_t n = 0;
-    const char *text = c->args[0];
-    if (sodium_hex2bin(a.key, sizeof a.key, text, strlen(text), NULL, &n, NULL) != 0 || n != sizeof a.key) {
-        call_fail(c, "Not the id of a delayed message.");
-        return;
-    }
-    enum reason stored = shard_ask_stored(c->env->conf.io, 0, delete_call, &a);
-    if (!a.is_done)
-        call_fail(c, "Not Found.");
-    else if (stored >= RC_UNSPECIFIED_ERROR)
-        call_fail(c, "The store cannot be written.");
-    else
+    static const char *const said[] = {[DELAYED_NOT_FOUND] = "Not Found.",
+                                       [DELAYED_NO_ID] = "Not the id of a delayed message.",
+                                       [DELAYED_NOT_STORED] = "The store cannot be written."};
+    enum delayed_deleted done = delayed_remove(c->env->conf.io, c->args[0]);
+    if (done == DELAYED_DELETED)
         text_add(&c->out, "ok\n");
+    else
+        call_fail(c, said[done]);
 }
 
 const struct command commands_delayed[] = {

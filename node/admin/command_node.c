@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/command.h"
 #include "node/admin/process.h"
+#include "node/io/certs.h"
 #include "proto/base/check.h"
 
 #include <stdlib.h>
@@ -153,6 +154,8 @@ static void log_handlers(struct call *c)
 static void pem_cache_clean(struct call *c)
 {
     io_certs_check(c->env->conf.io);
+    if (c->env->https_certs)
+        certs_check(c->env->https_certs);
     text_add(&c->out, "ok\n");
 }
 

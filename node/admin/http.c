@@ -4,12 +4,14 @@
 #include "node/admin/api/api.h"
 #include "node/admin/api/front.h"
 #include "node/admin/http_static.h"
+#include "node/io/certs.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -29,8 +31,12 @@ enum {
 struct http {
     struct admin_env *env;
     struct api *api;
-    struct evhttp *server;
-    struct evconnlistener *listener;
+    struct http_listener {
+        struct http *http;
+        struct evhttp *server; /* NULL: there is none */
+        struct evconnlistener *listener;
+        struct certs *certs; /* NULL: without TLS */
+    } listeners[ADMIN_HTTPS + 1];
     struct event *timer;
     struct http_conn {
         struct bufferevent *bev; /* NULL: free; else a reference of our own */
@@ -138,6 +144,17 @@ static void conn_drop(struct http *h, struct http_conn *c)
     h->conns_n--;
 }
 
+static void accepting_set(struct http *h, bool is_accepting)
+{
+    h->is_full = !is_accepting;
+    for (struct http_listener *l = h->listeners; l <= h->listeners + ADMIN_HTTPS; l++) {
+        if (l->listener && is_accepting)
+            evconnlistener_enable(l->listener);
+        else if (l->listener)
+            evconnlistener_disable(l->listener);
+    }
+}
+
 /* Lets those go that are done, and ends those that take too long: evhttp sees that as the client's doing. */
 static void conns_look(struct http *h)
 {
@@ -148,10 +165,8 @@ static void conns_look(struct http *h)
         else if (c->bev && now >= c->until_ms)
             shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
     }
-    if (h->is_full && h->conns_n < CONNS_MAX) {
-        h->is_full = false;
-        evconnlistener_enable(h->listener);
-    }
+    if (h->is_full && h->conns_n < CONNS_MAX)
+        accepting_set(h, true);
 }
 
 static void timer_set(struct http *h)
@@ -169,22 +184,38 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     timer_set(arg);
 }
 
+static struct bufferevent *buffers_new(struct event_base *base, struct certs *certs)
+{
+    if (!certs)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    enum io_cert_name unused;
+    SSL_CTX *ctx = certs_ref(certs, &unused);
+    SSL *ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    CHECK(ssl);
+    SSL_set_read_ahead(ssl, 0); /* libevent asks for what is decrypted, and would not see the rest */
+    struct bufferevent *bev =
+        bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    if (bev)
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    return bev;
+}
+
 /* evhttp asks for the buffers of a connection that it has accepted; it sets their callbacks right after. */
 static struct bufferevent *on_conn(struct event_base *base, void *arg)
 {
-    struct http *h = arg;
+    const struct http_listener *l = arg;
+    struct http *h = l->http;
     struct http_conn *c = h->conns;
     conns_look(h);
     while (c->bev)
         c++;
-    c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    c->bev = buffers_new(base, l->certs);
     CHECK(c->bev);
     bufferevent_incref(c->bev);
     c->until_ms = admin_mono_ms() + LIFE_MS;
-    if (++h->conns_n == CONNS_MAX) {
-        h->is_full = true;
-        evconnlistener_disable(h->listener);
-    }
+    if (++h->conns_n == CONNS_MAX)
+        accepting_set(h, false);
     timer_set(h);
     return c->bev;
 }
@@ -207,7 +238,7 @@ static enum err error_of(int system)
     }
 }
 
-static struct evhttp *server_make(struct http *h, struct event_base *base)
+static struct evhttp *server_make(struct http_listener *l, struct event_base *base)
 {
     struct evhttp *s = evhttp_new(base);
     CHECK(s);
@@ -218,43 +249,74 @@ static struct evhttp *server_make(struct http *h, struct event_base *base)
     evhttp_set_allowed_methods(s, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                       EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
                                       EVHTTP_REQ_PATCH);
-    evhttp_set_gencb(s, on_request, h);
-    evhttp_set_bevcb(s, on_conn, h);
+    evhttp_set_gencb(s, on_request, l->http);
+    evhttp_set_bevcb(s, on_conn, l);
     return s;
+}
+
+/* Listens, and answers from then on. */
+static enum err listener_open(struct http *h, int at, struct event_base *base)
+{
+    static const char *const names[] = {[ADMIN_HTTP] = "http", [ADMIN_HTTPS] = "https"};
+    const struct admin_http *conf = &h->env->conf.http[at];
+    struct log_sink *log = h->env->conf.log;
+    struct http_listener *l = &h->listeners[at];
+    l->http = h;
+    if (!conf->addr_n)
+        return OK;
+    if (at == ADMIN_HTTPS && certs_new(&l->certs, names[at], &conf->tls, log) != OK)
+        return ERR_INVALID;
+    /* Without SO_REUSEPORT: two nodes must not share the address without noticing. */
+    l->listener = evconnlistener_new_bind(base, NULL, NULL,
+                                          LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE,
+                                          BACKLOG, (const struct sockaddr *)&conf->addr, (int)conf->addr_n);
+    if (!l->listener) {
+        enum err e = error_of(errno);
+        LOG(log, LOG_ERROR, "%s not started address=%s error=\"%s\"%s%s%s", names[at], conf->text,
+            strerror(errno), e == ERR_EXISTS ? " hint=\"see dashboard.listeners." : "",
+            e == ERR_EXISTS ? names[at] : "", e == ERR_EXISTS ? ".bind and .enable\"" : "");
+        return e;
+    }
+    l->server = server_make(l, base);
+    CHECK(evhttp_bind_listener(l->server, l->listener));
+    LOG(log, LOG_NOTICE, "%s started address=%s", names[at], conf->text);
+    return OK;
 }
 
 enum err http_new(struct http **out, struct admin_env *env, struct event_base *base)
 {
-    const struct admin_conf *conf = &env->conf;
-    /* Without SO_REUSEPORT: two nodes must not share the address without noticing. */
-    struct evconnlistener *listener = evconnlistener_new_bind(
-        base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, BACKLOG,
-        (const struct sockaddr *)&conf->http_addr, (int)conf->http_addr_n);
-    if (!listener) {
-        enum err e = error_of(errno);
-        LOG(conf->log, LOG_ERROR, "http not started address=%s error=\"%s\"%s", conf->http_text,
-            strerror(errno),
-            e == ERR_EXISTS ? " hint=\"see dashboard.listeners.http.bind and .enable\"" : "");
-        return e;
-    }
     struct http *h = mem_zalloc(sizeof *h);
     h->env = env;
-    h->listener = listener;
-    h->api = api_new(env, base);
-    h->server = server_make(h, base);
     h->timer = evtimer_new(base, on_timer, h);
-    CHECK(h->timer && evhttp_bind_listener(h->server, listener));
-    LOG(conf->log, LOG_NOTICE, "http started address=%s", conf->http_text);
+    CHECK(h->timer);
+    for (int i = ADMIN_HTTP; i <= ADMIN_HTTPS; i++) {
+        enum err e = listener_open(h, i, base);
+        if (e != OK) {
+            http_free(h);
+            return e;
+        }
+    }
+    h->api = api_new(env, base);
+    env->https_certs = h->listeners[ADMIN_HTTPS].certs;
     *out = h;
     return OK;
+}
+
+static void listener_close(struct http_listener *l)
+{
+    if (l->server)
+        evhttp_free(l->server); /* ends the connections and the listener */
+    certs_free(l->certs);
 }
 
 void http_free(struct http *h)
 {
     if (!h)
         return;
+    h->env->https_certs = NULL;
     api_free(h->api);
-    evhttp_free(h->server); /* ends the connections and the listener */
+    for (int i = ADMIN_HTTP; i <= ADMIN_HTTPS; i++)
+        listener_close(&h->listeners[i]);
     for (struct http_conn *c = h->conns; c < h->conns + CONNS_MAX; c++)
         if (c->bev)
             conn_drop(h, c);

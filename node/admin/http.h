@@ -11,8 +11,9 @@
 struct event_base;
 struct http;
 
-/* Binds env->conf.http_addr, which is given. ERR_EXISTS: the address is in use; ERR_DENIED: not permitted;
- * ERR_INVALID: not an address of this machine; ERR_LIMIT. Logged with the address. */
+/* Binds the addresses of env->conf.http that are given. ERR_EXISTS: an address is in use; ERR_DENIED: not
+ * permitted; ERR_INVALID: not an address of this machine, or a certificate that cannot be used; ERR_LIMIT.
+ * Logged with the address or file. */
 MUST_USE enum err http_new(struct http **out, struct admin_env *env, struct event_base *base);
 void http_free(struct http *h); /* ends every connection; NULL is fine */
 

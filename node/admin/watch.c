@@ -5,6 +5,7 @@
 #include "node/admin/reload.h"
 #include "node/admin/tracing.h"
 #include "node/io/acl_file.h"
+#include "node/io/certs.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -49,6 +50,14 @@ static void process_look(struct admin_env *env, uint64_t wall_ms)
                  (unsigned long long)p.fds_max);
 }
 
+/* The listener whose certificates cannot be used; NULL: none. */
+static const char *certs_look(struct admin_env *env)
+{
+    if (env->https_certs)
+        certs_check(env->https_certs);
+    return env->https_certs && certs_is_stale(env->https_certs) ? "https" : io_certs_stale(env->conf.io);
+}
+
 static void log_look(struct admin_env *env, uint64_t wall_ms)
 {
     struct log_sink *log = env->conf.log;
@@ -60,7 +69,10 @@ static void log_look(struct admin_env *env, uint64_t wall_ms)
 static void secrets_look(struct admin_env *env, uint64_t wall_ms)
 {
     const struct admin_conf *conf = &env->conf;
-    const char *listener = io_certs_stale(conf->io);
+    const char *listener = certs_look(env);
+    if (conf->auth_is_down && conf->auth_is_down(conf->auth_ctx))
+        alarm_on(&env->alarms, wall_ms, "authentication_server",
+                 "The server of authentication.http does not answer; the log says why");
     if (conf->auth_is_stale && conf->auth_is_stale(conf->auth_ctx))
         alarm_on(&env->alarms, wall_ms, "password_file",
                  "The password file cannot be used, the users read before stay in force; the log says why");

@@ -3,8 +3,12 @@
 
 #include "node/app/ctl.h"
 #include "proto/base/check.h"
+#include "proto/base/mem.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Long enough for a node that has a million clients to list. */
 enum { SILENCE_MAX_MS = 60000 };
@@ -51,20 +55,37 @@ static int fail(const struct config *conf, enum err e)
     return 1;
 }
 
+/* The node works in another folder: the file of export and import is named from the root for it. False: the
+ * name is too long. */
+static bool file_absolute(const char **words, size_t n, char out[PATH_MAX])
+{
+    const char *verb = n == 3 && strcmp(words[0], "data") == 0 ? words[1] : n == 2 ? words[0] : "";
+    char here[PATH_MAX];
+    if ((strcmp(verb, "export") != 0 && strcmp(verb, "import") != 0) || words[n - 1][0] == '/')
+        return true;
+    if (!getcwd(here, sizeof here) || snprintf(out, PATH_MAX, "%s/%s", here, words[n - 1]) >= PATH_MAX)
+        return false;
+    words[n - 1] = out;
+    return true;
+}
+
 int cli_ctl(const struct cli *cli)
 {
     static const char *const help[] = {"help"};
-    const char *const *words = cli->args_n ? cli->args : help;
+    char file[PATH_MAX];
+    const char **own = cli->args_n ? mem_dup(cli->args, cli->args_n * sizeof *own) : NULL;
+    const char *const *words = own ? own : help;
     size_t n = cli->args_n ? cli->args_n : 1;
     struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
     int status = 1;
-    if (!conf)
-        return 1;
-    enum err e = ctl_call(conf->node.ctl_socket, words, n, SILENCE_MAX_MS, stdout, &status);
-    if (e == ERR_CLOSED && strcmp(words[0], "help") == 0)
+    enum err e = !conf ? ERR_INVALID : own && !file_absolute(own, n, file) ? ERR_INVALID : OK;
+    if (e == OK)
+        e = ctl_call(conf->node.ctl_socket, words, n, SILENCE_MAX_MS, stdout, &status);
+    if (conf && e == ERR_CLOSED && strcmp(words[0], "help") == 0)
         status = help_offline(conf);
-    else if (e)
+    else if (conf && e)
         status = fail(conf, e);
     config_free(conf);
+    free(own);
     return status;
 }

@@ -96,6 +96,8 @@ struct config_mqtt {
     uint64_t max_outbuf; /* bytes waiting for the socket of one client that reads slowly */
 };
 
+enum config_http_method { HTTP_METHOD_GET, HTTP_METHOD_POST };
+enum config_http_failure { HTTP_FAILURE_REFUSE, HTTP_FAILURE_IGNORE };
 enum config_jwt_from { JWT_FROM_PASSWORD, JWT_FROM_USERNAME };
 struct config_auth {
     const char *password_file;   /* "": none */
@@ -106,6 +108,15 @@ struct config_auth {
     struct config_list jwt_verify_claims;
     const char *jwt_username_claim;
     uint64_t jwt_leeway_ms;
+    const char *http_url; /* "": no server is asked */
+    enum config_http_method http_method;
+    const char *http_body;
+    struct config_list http_headers;
+    const char *http_cacertfile;
+    uint64_t http_timeout_ms;
+    uint64_t http_pool_size;
+    uint64_t http_cache_ms;
+    enum config_http_failure http_failure;
     uint64_t threads;
     uint64_t remembered;
     uint64_t argon2_memory;
@@ -223,7 +234,8 @@ struct config_http {
     bool enable;
     struct config_addr bind;
     const char *bind_text;
-    uint64_t token_expired_time_ms;
+    const char *certfile; /* of https; "" where there is none */
+    const char *keyfile;
 };
 
 /* "" as a file means that none is configured. */
@@ -295,6 +307,8 @@ struct config {
     struct config_trace trace;
     struct config_cluster cluster;
     struct config_http http;
+    struct config_http https;
+    uint64_t token_expired_time_ms;
     struct config_listener *listeners; /* also those that are not enabled */
     size_t listeners_n;
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/config_build.h"
+#include "node/auth/hook.h"
 #include "node/core/auto_subscribe.h"
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
 #include "node/io/access.h"
+#include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
 #include "proto/base/check.h"
 
@@ -111,6 +113,25 @@ static void jwt_files_check(struct config_build *b)
                               config_arena_printf(b->report->arena, "\"%s\" %s", claims->v[i], fault));
 }
 
+static void http_auth_check(struct config_build *b)
+{
+    const struct config_auth *c = &b->conf->auth;
+    static const char *const templates[] = {"authentication.http.url", "authentication.http.body"};
+    const char *texts[] = {c->http_url, c->http_body}, *fault;
+    for (size_t i = 0; i < array_len(templates); i++)
+        if ((fault = hook_template_judge(texts[i])))
+            config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[i]), fault);
+    if (*c->http_url && strncmp(c->http_url, "http://", 7) != 0 && strncmp(c->http_url, "https://", 8) != 0)
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[0]),
+                          "must begin with http:// or https://");
+    for (size_t i = 0; i < c->http_headers.n; i++)
+        if ((fault = authn_http_header_judge(c->http_headers.v[i])))
+            config_build_note(
+                b, CONFIG_ERROR, config_build_item(b, "authentication.http.headers"),
+                config_arena_printf(b->report->arena, "\"%s\" %s", c->http_headers.v[i], fault));
+    config_build_file_check(b, config_build_item(b, "authentication.http.ssl.cacertfile"));
+}
+
 static void access_check(struct config_build *b, size_t at)
 {
     const struct config_listener *l = &b->conf->listeners[at];
@@ -203,16 +224,46 @@ static void mqtt_check(struct config_build *b)
                           "is less than the 1.5 that MQTT lets clients rely on");
 }
 
-static void http_check(struct config_build *b)
+static void bind_taken(struct config_build *b, const char *path, const struct config_http *http,
+                       const char *by, const char *by_text)
 {
-    const struct config_http *http = &b->conf->http;
-    for (size_t i = 0; i < b->conf->listeners_n && http->enable; i++) {
+    config_build_note(b, CONFIG_ERROR, config_build_item(b, path),
+                      config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
+                                          http->bind_text, by, by_text));
+}
+
+static void http_bind_check(struct config_build *b, const char *path, const struct config_http *http)
+{
+    for (size_t i = 0; i < b->conf->listeners_n; i++) {
         const struct config_listener *l = &b->conf->listeners[i];
         if (l->enable && l->bind.len && config_addr_collides(&l->bind, &http->bind))
-            config_build_note(b, CONFIG_ERROR, config_build_item(b, "dashboard.listeners.http.bind"),
-                              config_arena_printf(b->report->arena, "%s is taken by the listener %s on %s",
-                                                  http->bind_text, l->id, l->bind_text));
+            bind_taken(b, path, http, l->id, l->bind_text);
     }
+}
+
+static void https_check(struct config_build *b)
+{
+    const struct config_http *http = &b->conf->http, *https = &b->conf->https;
+    static const char bind[] = "dashboard.listeners.https.bind";
+    const struct config_item *certfile = config_build_item(b, "dashboard.listeners.https.certfile");
+    const struct config_item *keyfile = config_build_item(b, "dashboard.listeners.https.keyfile");
+    http_bind_check(b, bind, https);
+    if (http->enable && config_addr_collides(&http->bind, &https->bind))
+        bind_taken(b, bind, https, "dashboard.listeners.http", http->bind_text);
+    if (!*certfile->text)
+        config_build_note(b, CONFIG_ERROR, certfile, "must be given, since the listener is enabled");
+    else if (!*keyfile->text)
+        config_build_note(b, CONFIG_ERROR, keyfile, "must be given with certfile");
+    config_build_file_check(b, certfile);
+    config_build_file_check(b, keyfile);
+}
+
+static void http_check(struct config_build *b)
+{
+    if (b->conf->http.enable)
+        http_bind_check(b, "dashboard.listeners.http.bind", &b->conf->http);
+    if (b->conf->https.enable)
+        https_check(b);
 }
 
 static void overload_check(struct config_build *b)
@@ -245,6 +296,7 @@ void config_check(struct config_build *b)
     size_t enabled = 0;
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     jwt_files_check(b);
+    http_auth_check(b);
     node_check(b);
     paths_check(b);
     config_build_file_check(b, config_build_item(b, "authorization.file"));

@@ -78,6 +78,8 @@ static void bind_check(struct config_build *b)
     }
     if (conf->http.enable && config_addr_collides(&conf->http.bind, bind))
         other = "dashboard.listeners.http";
+    if (conf->https.enable && config_addr_collides(&conf->https.bind, bind))
+        other = "dashboard.listeners.https";
     if (other)
         error(b, "cluster.bind",
               config_arena_printf(b->report->arena, "%s is taken by the listener %s",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/config_keys.h"
 
+#include "node/app/config_keys_listeners.h"
 #include "proto/base/check.h"
 
 /* Most rows are one line of facts and one of meaning; clang-format would tear them apart. */
@@ -12,6 +13,8 @@ static const char *const autos[] = {"false", "true", "auto", NULL};
 static const char *const verifies[] = {"verify_none", "verify_peer", NULL};
 static const char *const cert_names[] = {"disabled", "cn", "dn", "san", NULL};
 static const char *const jwt_froms[] = {"password", "username", NULL};
+static const char *const http_methods[] = {"get", "post", NULL};
+static const char *const http_failures[] = {"refuse", "ignore", NULL};
 static const char *const tls_versions[] = {"tlsv1.2", "tlsv1.3", NULL};
 static const char *const syncs[] = {"always", "interval", "off", NULL};
 static const char *const levels[] = {"debug", "info", "notice", "warning", "error", NULL};
@@ -33,6 +36,7 @@ static const char *const barriers[] = {"peers", "local", NULL};
 #define REQUIRED CONFIG_F_REQUIRED
 #define URL_PATH CONFIG_F_URL_PATH
 #define BYTES    CONFIG_F_BYTES
+#define SECRET   CONFIG_F_SECRET
 
 #define MS_S   1000ull
 #define MS_H   (3600 * MS_S)
@@ -49,75 +53,6 @@ static const char *const barriers[] = {"peers", "local", NULL};
 #define LKEY(path_, type_, flags_, field_, def_, min_, max_, choices_, meaning_)                             \
     {.path = path_, .type = CONFIG_##type_, .flags = flags_, .offset = offsetof(struct config_listener, field_), \
      .def = def_, .min = min_, .max = max_, .choices = choices_, .meaning = meaning_}
-
-/* What every listener has; k is "listeners.tcp.<name>." and so on. */
-#define LISTENER_KEYS(k, bind_)                                                                              \
-    LKEY(k "bind", ADDR, REQUIRED, bind, bind_, 1, 65535, NULL,                                              \
-         "address and port to listen on; a port alone means every IPv4 address of this machine"),            \
-    LKEY(k "max_connections", INT, RELOAD | INF, max_connections, "infinity", 1, 100000000, NULL,            \
-         "connections at one time; further ones are closed at once"),                                        \
-    LKEY(k "max_conn_rate", RATE, RELOAD | INF, max_conn_rate, "infinity", 1, 10000000, NULL,                \
-         "new connections a second; further ones wait in the backlog"),                                      \
-    LKEY(k "messages_rate", RATE, RELOAD | INF, messages_rate, "infinity", 1, 100000000, NULL,                \
-         "PUBLISH packets a second of each client; one that sends faster is read more slowly"),              \
-    LKEY(k "bytes_rate", RATE, RELOAD | INF | BYTES, bytes_rate, "infinity", 1, TB, NULL,                     \
-         "bytes a second of each client, the same way"),                                                     \
-    LKEY(k "max_packet_size", SIZE, RELOAD | AUTO, max_packet_size, "auto", 64, 256 * MB, NULL,              \
-         "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
-    LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
-         "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
-    LKEY(k "authentication", LIST, RELOAD, authentication, "[auto]", 0, 8, NULL,                                  \
-         "methods that check clients, in their order: certificate, psk, jwt, password_file; auto is those that are configured"),    \
-    LKEY(k "access_rules", LIST, RELOAD, access_rules, "[]", 0, 1000, NULL,                                       \
-         "who may connect, such as [\"allow 10.0.0.0/8\", \"deny all\"]: the first rule that fits decides, and where none fits the address is allowed"), \
-    LKEY(k "proxy_protocol", BOOL, RELOAD, proxy_protocol, "false", 0, 0, NULL,                                   \
-         "connections come from proxies and begin with a header of the PROXY protocol, version 1 or 2, that names the client"), \
-    LKEY(k "proxy_protocol_trusted", LIST, RELOAD, proxy_protocol_trusted, "[]", 0, 1000, NULL,                   \
-         "addresses and networks of these proxies, or all; others cannot connect"),                          \
-    LKEY(k "proxy_protocol_timeout", DURATION, RELOAD | SECONDS, proxy_protocol_timeout_ms, "3s", 100, MS_H, NULL,    \
-         "time for the header of the PROXY protocol to come"),                                               \
-    LKEY(k "tcp_options.backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                   \
-         "connections that may wait to be accepted"),                                                        \
-    LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \
-         "send small packets at once (TCP_NODELAY)")
-
-#define SSL_KEYS(k)                                                                                          \
-    LKEY(k "ssl_options.certfile", PATH, RELOAD, ssl.certfile, "", 0, 0, NULL,                                    \
-         "PEM file with the certificate and its chain"),                                                     \
-    LKEY(k "ssl_options.keyfile", PATH, RELOAD, ssl.keyfile, "", 0, 0, NULL,                                      \
-         "PEM file with the private key of the certificate"),                                                \
-    LKEY(k "ssl_options.cacertfile", PATH, RELOAD, ssl.cacertfile, "", 0, 0, NULL,                                \
-         "PEM file with the authorities that sign client certificates"),                                     \
-    LKEY(k "ssl_options.versions", SET, RELOAD, ssl.versions, "[tlsv1.2, tlsv1.3]", 0, 0, tls_versions,           \
-         "TLS versions to offer"),                                                                           \
-    LKEY(k "ssl_options.ciphers", LIST, RELOAD, ssl.ciphers, "[]", 0, 64, NULL,                                   \
-         "cipher suites to offer, by OpenSSL's names, best first; empty is OpenSSL's own choice"),           \
-    LKEY(k "ssl_options.verify", ENUM, RELOAD, ssl.verify, "verify_none", 0, 0, verifies,                         \
-         "verify_peer checks certificates that clients present"),                                            \
-    LKEY(k "ssl_options.fail_if_no_peer_cert", BOOL, RELOAD, ssl.fail_if_no_peer_cert, "false", 0, 0, NULL,       \
-         "with verify_peer: refuse clients that present no certificate"),                                    \
-    LKEY(k "ssl_options.crlfile", PATH, RELOAD, ssl.crlfile, "", 0, 0, NULL,                                      \
-         "PEM file with the certificates that each authority has revoked; a list that is out of date refuses all of its certificates"), \
-    LKEY(k "ssl_options.peer_cert_as_username", ENUM, RELOAD, ssl.peer_cert_as_username, "disabled", 0, 0,        \
-         cert_names, "what of a verified client certificate is the user name: cn, dn, or san, its first URI, else DNS name, else e-mail address"), \
-    LKEY(k "ssl_options.psk_file", PATH, RELOAD, ssl.psk_file, "", 0, 0, NULL,                                    \
-         "file with a line IDENTITY:KEY for each client that has a key instead of a certificate, the key in hexadecimal digits; the identity is the user name"), \
-    LKEY(k "ssl_options.handshake_timeout", DURATION, RELOAD | SECONDS, ssl.handshake_timeout_ms, "15s",     \
-         100, MS_H, NULL, "time for the TLS handshake")
-
-#define WS_KEYS(k)                                                                                           \
-    LKEY(k "websocket.mqtt_path", STRING, RELOAD | URL_PATH, ws.mqtt_path, "/mqtt", 1, 255, NULL,                     \
-         "path of the URL that MQTT is served on"),                                                          \
-    LKEY(k "websocket.max_frame_size", SIZE, RELOAD | INF, ws.max_frame_size, "16MB", 125, 4 * GB, NULL,     \
-         "largest WebSocket frame; it may hold several MQTT packets or a part of one"),                      \
-    LKEY(k "websocket.fail_if_no_subprotocol", BOOL, RELOAD, ws.fail_if_no_subprotocol, "true", 0, 0, NULL,  \
-         "refuse clients that do not offer the WebSocket subprotocol mqtt")
-
-#define ENABLE_KEY(k)                                                                                        \
-    LKEY(k "enable", BOOL, 0, enable, "true", 0, 0, NULL, "whether to listen")
-#define ENABLE_SSL_KEY(k)                                                                                    \
-    LKEY(k "enable", BOOL, AUTO, enable, "auto", 0, 0, NULL,                                                 \
-         "whether to listen; auto is true when ssl_options.certfile or psk_file is set")
 
 const struct config_key config_keys[] = {
     KEY("node.name", STRING, 0, node.name, "covey@127.0.0.1", 1, 128, NULL,
@@ -221,6 +156,25 @@ const struct config_key config_keys[] = {
         "claim that is the user name, whatever the client calls itself; empty: what it calls itself counts"),
     KEY("authentication.jwt.leeway", DURATION, SECONDS, auth.jwt_leeway_ms, "0s", 0, MS_H, NULL,
         "by how much clocks may differ when a token's times are looked at"),
+    KEY("authentication.http.url", STRING, SECRET, auth.http_url, "", 0, 2000, NULL,
+        "URL of a server that is asked about each client, which may have ${clientid}, ${username}, ${password}, ${peerhost} and ${cert_common_name}; empty: none is"),
+    KEY("authentication.http.method", ENUM, 0, auth.http_method, "post", 0, 0, http_methods,
+        "how it is asked"),
+    KEY("authentication.http.body", STRING, SECRET, auth.http_body,
+        "{\"clientid\":\"${clientid}\",\"username\":\"${username}\",\"password\":\"${password}\"}", 0, 4000, NULL,
+        "what is posted, with the same placeholders; they are escaped as JSON, or for a form when a header says application/x-www-form-urlencoded"),
+    KEY("authentication.http.headers", LIST, SECRET, auth.http_headers, "[]", 0, 32, NULL,
+        "headers of the request, NAME: VALUE"),
+    KEY("authentication.http.ssl.cacertfile", PATH, 0, auth.http_cacertfile, "", 0, 0, NULL,
+        "PEM file with the authorities that sign the server's certificate; empty: those of the system"),
+    KEY("authentication.http.request_timeout", DURATION, 0, auth.http_timeout_ms, "5s", 10, 60 * MS_S, NULL,
+        "time for the whole answer"),
+    KEY("authentication.http.pool_size", INT, 0, auth.http_pool_size, "8", 1, 64, NULL,
+        "how many clients may be asked about at one time; the others wait"),
+    KEY("authentication.http.cache_ttl", DURATION, 0, auth.http_cache_ms, "0s", 0, MS_H, NULL,
+        "for how long an answer counts for the same client with the same password; 0s: each is asked for"),
+    KEY("authentication.http.on_failure", ENUM, 0, auth.http_failure, "refuse", 0, 0, http_failures,
+        "what becomes of clients while the server does not answer: they are refused, or left to the next method"),
     KEY("authentication.threads", INT, 0, auth.threads, "2", 1, 64, NULL,
         "threads that check passwords and signatures; each takes a processor and the memory of a hash while it does"),
     KEY("authentication.remembered_passwords", INT, 0, auth.remembered, "65536", 0, 16777216, NULL,
@@ -385,7 +339,15 @@ const struct config_key config_keys[] = {
         "whether to answer HTTP: the dashboard, its API below /api/v5, /livez, /readyz and /status"),
     KEY("dashboard.listeners.http.bind", ADDR, 0, http.bind, "127.0.0.1:18083", 1, 65535, NULL,
         "address and port for HTTP; whoever can reach it sees health and version, and may try passwords"),
-    KEY("dashboard.token_expired_time", DURATION, 0, http.token_expired_time_ms, "60m", 60 * MS_S, 24 * MS_H, NULL,
+    KEY("dashboard.listeners.https.enable", BOOL, 0, https.enable, "false", 0, 0, NULL,
+        "whether to answer HTTPS: the same over TLS 1.2 and 1.3"),
+    KEY("dashboard.listeners.https.bind", ADDR, 0, https.bind, "127.0.0.1:18084", 1, 65535, NULL,
+        "address and port for HTTPS"),
+    KEY("dashboard.listeners.https.certfile", PATH, 0, https.certfile, "", 0, 0, NULL,
+        "PEM file of the certificate for HTTPS, then its chain; taken anew when it changes"),
+    KEY("dashboard.listeners.https.keyfile", PATH, 0, https.keyfile, "", 0, 0, NULL,
+        "PEM file of its private key, without a passphrase"),
+    KEY("dashboard.token_expired_time", DURATION, 0, token_expired_time_ms, "60m", 60 * MS_S, 24 * MS_H, NULL,
         "a login to dashboard or API that is not used for so long ends; at the latest after a day"),
 
     KEY("trace.max_file_size", SIZE, 0, trace.max_file_size, "64MB", 4 * KB, TB, NULL,

@@ -68,10 +68,8 @@ static void overload_resolve(struct config_build *b)
 
 /* Methods by enum vet_step. */
 static const char *const steps[] = {
-    [VET_CERTIFICATE] = "certificate",
-    [VET_PSK] = "psk",
-    [VET_JWT] = "jwt",
-    [VET_PASSWORD_FILE] = "password_file",
+    [VET_CERTIFICATE] = "certificate",     [VET_PSK] = "psk",   [VET_JWT] = "jwt",
+    [VET_PASSWORD_FILE] = "password_file", [VET_HTTP] = "http",
 };
 
 static bool step_is_configured(const struct config *conf, const struct config_listener *l, enum vet_step step)
@@ -85,6 +83,8 @@ static bool step_is_configured(const struct config *conf, const struct config_li
         return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
+    case VET_HTTP:
+        return *conf->auth.http_url != 0;
     }
     return false;
 }
@@ -139,6 +139,7 @@ void config_resolve(struct config_build *b)
     config_cluster_resolve(b);
     overload_resolve(b);
     b->conf->http.bind_text = config_addr_text(&b->conf->http.bind, b->conf->arena);
+    b->conf->https.bind_text = config_addr_text(&b->conf->https.bind, b->conf->arena);
     for (size_t i = 0; i < b->conf->listeners_n; i++)
         listener_resolve(b, i);
     for (size_t i = 0; i < b->conf->items_n; i++) {

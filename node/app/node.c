@@ -157,6 +157,16 @@ static enum err authn_make(struct parts *p)
                 .username_claim = c->jwt_username_claim,
                 .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
                 .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
+        .http = {.url = c->http_url,
+                 .body = c->http_body,
+                 .cafile = c->http_cacertfile,
+                 .headers = c->http_headers.v,
+                 .headers_n = c->http_headers.n,
+                 .is_post = c->http_method == HTTP_METHOD_POST,
+                 .failure_ignores = c->http_failure == HTTP_FAILURE_IGNORE,
+                 .timeout_ms = (uint32_t)c->http_timeout_ms,
+                 .cache_ms = (uint32_t)c->http_cache_ms,
+                 .threads = (uint32_t)c->http_pool_size},
         .threads = (uint32_t)c->threads,
         .remembered_max = (uint32_t)c->remembered,
         .log = p->log,
@@ -272,6 +282,12 @@ static void view_io_stats(void *ctx, struct cluster_io_stats *out)
     cluster_io_stats(ctx, out);
 }
 
+static bool auth_is_down(void *ctx)
+{
+    struct parts *p = ctx;
+    return authn_is_server_down(p->authn);
+}
+
 static bool auth_is_stale(void *ctx)
 {
     struct parts *p = ctx;
@@ -293,6 +309,16 @@ static const struct admin_reload *on_reload(void *ctx)
     return r;
 }
 
+static struct admin_http http_of(const struct config_http *conf)
+{
+    struct admin_http h = {.addr_n = conf->bind.len,
+                           .text = conf->bind_text,
+                           .tls.certfile = conf->certfile,
+                           .tls.keyfile = conf->keyfile};
+    memcpy(&h.addr, &conf->bind.u, conf->bind.len);
+    return h;
+}
+
 static enum err admin_start(struct parts *p)
 {
     const struct admin_reload *shown = reload_shown(p->reload);
@@ -312,6 +338,7 @@ static enum err admin_start(struct parts *p)
         .reload_ctx = p,
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
+        .auth_is_down = auth_is_down,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .traces = p->traces,
@@ -322,12 +349,13 @@ static enum err admin_start(struct parts *p)
         .sys_heartbeat_ms = shown->sys_heartbeat_ms,
         .log = p->log,
     };
-    if (p->conf->http.enable) {
-        memcpy(&ac.http_addr, &p->conf->http.bind.u, p->conf->http.bind.len);
-        ac.http_addr_n = p->conf->http.bind.len;
-        ac.http_text = p->conf->http.bind_text;
+    if (p->conf->http.enable)
+        ac.http[ADMIN_HTTP] = http_of(&p->conf->http);
+    if (p->conf->https.enable)
+        ac.http[ADMIN_HTTPS] = http_of(&p->conf->https);
+    if (p->conf->http.enable || p->conf->https.enable) {
         ac.data_dir = p->conf->node.data_dir;
-        ac.token_idle_ms = p->conf->http.token_expired_time_ms;
+        ac.token_idle_ms = p->conf->token_expired_time_ms;
     }
     return admin_new(&p->admin, &ac);
 }

@@ -63,6 +63,12 @@ bool auto_subscribe_check(const char *text, char *why, size_t n)
     return true;
 }
 
+bool auto_subscribe_next(const char *text, size_t *at, struct subscribe_item *item)
+{
+    struct bytes rule;
+    return rule_next(text, at, &rule) && item_parse(rule, item);
+}
+
 static void one(struct conn *c, struct subscribe_item item)
 {
     struct session *s = c->session;
@@ -87,11 +93,8 @@ static void one(struct conn *c, struct subscribe_item item)
 void auto_subscribe(struct conn *c, const char *text)
 {
     struct subscribe_item item;
-    struct bytes rule;
-    for (size_t at = 0; c->state == CONN_OPEN && rule_next(text, &at, &rule);) {
-        item_parse(rule, &item);
+    for (size_t at = 0; c->state == CONN_OPEN && auto_subscribe_next(text, &at, &item);)
         one(c, item);
-    }
     if (c->state == CONN_OPEN && c->replay)
         replay_run(c);
 }

@@ -10,9 +10,13 @@
 #include <stddef.h>
 
 struct conn;
+struct subscribe_item;
 
 /* False: text is not such a list; why (of n bytes) says what is wrong. */
 bool auto_subscribe_check(const char *text, char *why, size_t n);
+/* The next entry of a checked text from *at on (start with 0), its filter a view with the names not yet
+ * filled in. False: that was all. */
+bool auto_subscribe_next(const char *text, size_t *at, struct subscribe_item *item);
 /* The connection has just been let in. text is checked. */
 void auto_subscribe(struct conn *c, const char *text);
 

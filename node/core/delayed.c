@@ -82,6 +82,19 @@ static void put(struct shard *sh, const struct msg *m, uint64_t when_ms)
                    m);
 }
 
+bool delayed_restore(struct shard *sh, struct bytes key, struct bytes record)
+{
+    struct cursor at = cursor_of(record);
+    struct msg *m = key.n == KEY_N ? msg_record_take(&at) : NULL;
+    bool is_sound = m && cursor_left(&at) == 0 && m->data[0] != '$';
+    if (is_sound) {
+        __atomic_add_fetch(&sh->node->delayed_count, 1, __ATOMIC_RELAXED);
+        store_batch_put(&sh->persist.ops, STORE_DELAYED, key, record);
+    }
+    msg_unref(m);
+    return is_sound;
+}
+
 static enum reason refuse(struct shard *sh, struct publication *p, enum reason code)
 {
     COUNT(sh, DELAYED_REFUSED);

@@ -38,6 +38,9 @@ bool delayed_parse(struct bytes topic, uint64_t wall_ms, uint64_t *when_ms, stru
 struct bytes delayed_topic(struct bytes topic, uint64_t wall_ms);
 /* Keeps the message; its publisher is told when it is stored. RC_SUCCESS, or why not. */
 enum reason delayed_publish(struct shard *sh, struct publication *p);
+/* Puts a message back as it was in some store, under its key; it replaces what is there. False: not a sound
+ * one. On shard 0. */
+bool delayed_restore(struct shard *sh, struct bytes key, struct bytes record);
 /* Publishes what is due; on shard 0, once a tick. */
 void delayed_tick(struct shard *sh);
 /* Deletes the one with this key; false: there is none. On shard 0. */

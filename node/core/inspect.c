@@ -252,6 +252,32 @@ enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct 
     return INSPECT_END;
 }
 
+static void put_group(struct inspect_buf *out, const struct sublist *l, const struct route *r)
+{
+    struct inspect_group *g = record_new(out, sizeof *g, r->filter_n + r->group_n);
+    g->members = l->n;
+    g->online = l->online;
+    g->filter_n = r->filter_n;
+    g->group_n = r->group_n;
+    bytes_put(bytes_put(g->text, route_filter(r)), route_group(r));
+}
+
+enum inspect inspect_groups(struct shard *sh, uint32_t *place, struct inspect_buf *out)
+{
+    uint32_t items = 0, steps = 0;
+    for (; *place < sh->subs.lists_cap; ++*place) {
+        const struct sublist *l = subs_list(&sh->subs, *place);
+        if (++steps > INSPECT_STEPS_MAX || is_full(out, items))
+            return INSPECT_MORE;
+        const struct route *r = l->n ? sublist_items(l)[0]->route : NULL;
+        if (!r || !route_is_shared(r) || topic_group_is_exclusive(route_group(r)))
+            continue;
+        put_group(out, l, r);
+        items++;
+    }
+    return INSPECT_END;
+}
+
 enum inspect inspect_session_subs(struct shard *sh, struct bytes client_id, uint32_t *place,
                                   struct inspect_buf *out)
 {

@@ -121,6 +121,26 @@ enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct 
 enum inspect inspect_session_subs(struct shard *sh, struct bytes client_id, uint32_t *place,
                                   struct inspect_buf *out);
 
+/* A share group's members on a shard. */
+struct inspect_group {
+    uint64_t size;
+    uint32_t members;
+    uint32_t online; /* with a connection */
+    uint16_t filter_n;
+    uint16_t group_n;
+    uint8_t text[]; /* filter, share name */
+};
+static inline struct bytes inspect_group_filter(const struct inspect_group *g)
+{
+    return bytes_of(g->text, g->filter_n);
+}
+static inline struct bytes inspect_group_name(const struct inspect_group *g)
+{
+    return bytes_of(g->text + g->filter_n, g->group_n);
+}
+/* Share groups with members on this shard, from *place on (start with 0). */
+enum inspect inspect_groups(struct shard *sh, uint32_t *place, struct inspect_buf *out);
+
 /* Filters with subscribers here or on other nodes; any shard. Start with *place = 0. */
 enum inspect inspect_topics(struct shard *sh, uint32_t *place, struct inspect_buf *out);
 /* The filter, when it has plain subscribers on any node, and its share groups; any shard.

@@ -28,7 +28,7 @@ struct overload_limits {
 };
 
 /* The methods that check a client, in the order in which they are asked. */
-enum vet_step { VET_CERTIFICATE, VET_PSK, VET_JWT, VET_PASSWORD_FILE };
+enum vet_step { VET_CERTIFICATE, VET_PSK, VET_JWT, VET_PASSWORD_FILE, VET_HTTP };
 enum { VET_STEPS_MAX = 8 };
 struct vet_chain {
     uint8_t n; /* 0: none */

@@ -89,6 +89,7 @@ bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n)
             .client_id = k->client_id,
             .username = k->has_username ? k->username : bytes_of(NULL, 0),
             .password = k->has_password ? k->password : bytes_of(NULL, 0),
+            .peerhost = bytes_str(c->peer.address),
             .identity = c->identity,
             .shard = sh->number,
             .token = sh->vets.next++,

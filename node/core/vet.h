@@ -26,6 +26,7 @@ struct vet_ask {
     struct bytes client_id;
     struct bytes username;           /* p NULL: none was given */
     struct bytes password;           /* the same */
+    struct bytes peerhost;           /* its address as text */
     const struct identity *identity; /* NULL: the transport knows nothing of it */
     uint32_t shard;
     uint64_t token;

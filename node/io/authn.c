@@ -6,6 +6,7 @@
 #include "node/core/mail.h"
 #include "node/core/shard.h"
 #include "node/io/authn_files.h"
+#include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
 #include "node/io/remember.h"
 #include "proto/base/check.h"
@@ -19,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, QUEUE_MAX = 20000 };
+enum { THREADS_MAX = 128, QUEUE_MAX = 20000 };
 
 /* A question that a thread of the pool works on; from malloc(), with the strings behind it. */
 struct job {
@@ -38,6 +39,7 @@ struct authn {
     struct authn_conf conf;
     struct vet_ops ops;
     struct remember *remember;
+    struct authn_http *http; /* NULL: not configured */
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct authn_files *files; /* under lock */
@@ -76,6 +78,11 @@ static void stale_set(struct authn *a, bool is_stale)
     pthread_mutex_lock(&a->lock);
     a->is_stale = is_stale;
     pthread_mutex_unlock(&a->lock);
+}
+
+bool authn_is_server_down(struct authn *a)
+{
+    return a->http && authn_http_is_down(a->http);
 }
 
 bool authn_is_stale(struct authn *a)
@@ -170,6 +177,10 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
         if (tempo == TEMPO_AT_ONCE && jwt_keys_are_slow(f->jwt_keys))
             return VET_WAIT;
         return authn_jwt(&a->conf.jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
+    case VET_HTTP: {
+        enum vet_verdict v = authn_http_recall(a->http, q, out);
+        return v == VET_WAIT && tempo == TEMPO_ANY ? authn_http_ask(a->http, q, out) : v;
+    }
     case VET_PASSWORD_FILE:
         return password_file(a, f, q, out, tempo);
     }
@@ -199,7 +210,7 @@ static struct bytes part_put(uint8_t **at, struct bytes b)
 
 static struct job *job_new(const struct vet_ask *q)
 {
-    size_t n = (size_t)q->client_id.n + q->username.n + q->password.n;
+    size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->peerhost.n;
     struct job *j = mem_alloc(sizeof *j + n);
     uint8_t *at = j->data;
     *j = (struct job){.shard = q->shard, .n = n, .ask = *q, .settings = *q->settings};
@@ -207,6 +218,7 @@ static struct job *job_new(const struct vet_ask *q)
     j->ask.client_id = part_put(&at, q->client_id);
     j->ask.username = part_put(&at, q->username);
     j->ask.password = part_put(&at, q->password);
+    j->ask.peerhost = part_put(&at, q->peerhost);
     const struct identity *i = q->identity;
     j->identity = i ? identity_new(i->cert_name, i->user, i->is_psk) : NULL;
     j->ask.identity = j->identity;
@@ -273,6 +285,7 @@ static void *pool_thread(void *arg)
                      &(struct mail){.kind = MAIL_CALL, .u.fn = job_deliver, .drop = job_drop, .arg = j});
         a->post(a->post_ctx, j->shard, bag);
     }
+    authn_http_thread_end();
     return NULL;
 }
 
@@ -310,6 +323,9 @@ enum err authn_new(struct authn **out, const struct authn_conf *conf)
     pthread_cond_init(&a->cond, NULL);
     list_init(&a->queue);
     a->remember = remember_new(conf->remembered_max);
+    a->http = authn_http_new(&conf->http, conf->log);
+    if (a->http)
+        a->conf.threads += conf->http.threads;
     enum err e = authn_files_read(&a->files, conf);
     if (e != OK) {
         authn_free(a);
@@ -350,6 +366,7 @@ void authn_free(struct authn *a)
     if (!a)
         return;
     CHECK(a->threads_n == 0);
+    authn_http_free(a->http);
     while ((l = list_pop(&a->queue)))
         job_drop(container_of(l, struct job, link));
     if (a->files)

@@ -25,9 +25,23 @@ struct authn_jwt_conf {
     uint32_t leeway_s;
 };
 
+struct authn_http_conf {
+    const char *url;    /* with placeholders, see node/auth/hook.h; "": the method is not configured */
+    const char *body;   /* the same */
+    const char *cafile; /* "": the system's authorities */
+    const char *const *headers; /* "NAME: VALUE" */
+    size_t headers_n;
+    bool is_post;         /* else GET, without a body */
+    bool failure_ignores; /* a server that does not answer is passed over; else the client is refused */
+    uint32_t timeout_ms;
+    uint32_t cache_ms; /* 0: answers are not remembered */
+    uint32_t threads;  /* that may wait for answers at one time, beside authn_conf.threads */
+};
+
 struct authn_conf {
     const char *password_file; /* "": none */
     struct authn_jwt_conf jwt;
+    struct authn_http_conf http;
     uint32_t threads;
     uint32_t remembered_max; /* passwords */
     struct log_sink *log;
@@ -53,6 +67,8 @@ MUST_USE enum err authn_reload(struct authn *a);
 struct authn_files;
 MUST_USE enum err authn_read(struct authn *a, struct authn_files **out);
 void authn_set(struct authn *a, struct authn_files *files);
+/* The server of the method http does not answer. Any thread. */
+bool authn_is_server_down(struct authn *a);
 /* The last reload failed: what was read before is in force. Any thread. */
 bool authn_is_stale(struct authn *a);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is not the usual day: a viewer, an API that refuses, fails or is away, another path, no mouse.
+import { readFileSync } from "node:fs";
 import { PASSWORD, check, env, logIn, open, reload, same, settled, until } from "./browser.js";
 
 export function edges({ browser, url, state, serve }) {
@@ -17,8 +18,8 @@ export function edges({ browser, url, state, serve }) {
       const page = await open(browser, url);
       await logIn(page, "watch", "look-only-1");
       await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
-      const acting = /^(Kick|Discard|Delete|Stop|Start|Restart|Change|Clear past alarms|Add .*|Create .*|Remove)$/;
-      for (const path of ["clients", "clients/kickme", "retained", "listeners", "alarms", "settings/users", "settings/keys"]) {
+      const acting = /^(Kick|Discard|Delete|Stop|Start|Restart|Change|Clear past alarms|Add .*|Create .*|Remove|Ban|Lift|Reset|Begin anew|New trace)$/;
+      for (const path of ["clients", "clients/kickme", "retained", "delayed", "topic-metrics", "slow", "traces", "traces/late-orders", "banned", "listeners", "alarms", "settings/users", "settings/keys"]) {
         await page.goto(`${url}#/${path}`);
         await page.locator("main table tbody tr, main .facts").first().waitFor();
         same(await page.getByRole("main").getByRole("button", { name: acting }).count(), 0, path);
@@ -86,6 +87,142 @@ export function edges({ browser, url, state, serve }) {
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
       await row.waitFor({ state: "detached" });
       check(!state.retained.has("plant/0/unit-0/state"), "it is gone");
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_ban_added_and_lifted", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/banned`);
+      await page.locator("tr[data-row='clientid noisy-7']").waitFor();
+      await page.getByTestId("ban-add").click();
+      await page.locator("#ban-who").fill("bad/one");
+      await page.locator("#ban-reason").fill("a try");
+      const from = Date.now();
+      await page.getByTestId("ban-save").click();
+      const row = page.locator("tr[data-row='clientid bad/one']");
+      await row.waitFor();
+      const { until: end, reason } = state.bans.find((b) => b.who === "bad/one");
+      check(Math.abs(new Date(end).getTime() - from - 3600000) < 60000, `an hour: ${end}`);
+      same(reason, "a try");
+      await row.getByTestId("lift").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Lift" }).click();
+      await row.waitFor({ state: "detached" });
+      check(!state.bans.some((b) => b.who === "bad/one"), "it is gone");
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_ban_of_a_client_until_a_time", async () => {
+      const page = await asAdmin(url, ["status of 404"]);
+      await page.goto(`${url}#/clients/sensor-0100`);
+      await page.getByTestId("ban").click();
+      same(await page.locator("#ban-who").inputValue(), "sensor-0100");
+      await page.getByRole("dialog").locator(".el-select").nth(1).click();
+      await page.getByRole("option", { name: "until a time" }).click();
+      check(await page.getByTestId("ban-save").isDisabled(), "it waits for the time");
+      await page.locator("#ban-until").fill("2001-01-01T00:00");
+      check(await page.getByTestId("ban-save").isDisabled(), "a time in the past is none");
+      await page.locator("#ban-until").fill("2999-01-01T08:00");
+      await page.getByTestId("ban-save").click();
+      await page.getByText("There is no such client any more").waitFor();
+      same(state.bans.find((b) => b.who === "sensor-0100").until, "2999-01-01T00:00:00.000Z");
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_group_members_shown", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/groups`);
+      const row = page.locator("tr[data-row='$share/workers/orders/#']");
+      await row.getByText("in turn").waitFor();
+      await row.getByTestId("members").click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("link", { name: "sensor-0005" }).click();
+      await page.getByRole("heading", { name: "sensor-0005" }).waitFor();
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_delayed_viewed_and_deleted", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/delayed`);
+      const { node, msgid } = state.delayed[1];
+      const row = page.locator(`tr[data-row='${node} ${msgid}']`);
+      await row.getByTestId("view").click();
+      await page.getByText('"unit": 1').waitFor();
+      await page.keyboard.press("Escape");
+      await row.getByTestId("delete").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await row.waitFor({ state: "detached" });
+      check(!state.delayed.some((m) => m.msgid === msgid), "it is gone");
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_topic_metric_added_and_removed", async () => {
+      const page = await asAdmin(url, ["status of 400"]);
+      await page.goto(`${url}#/topic-metrics`);
+      const input = page.getByPlaceholder("Topic");
+      await input.fill("a/+");
+      await page.getByTestId("metric-add").click();
+      await page.getByText("topic: has a wildcard").waitFor();
+      await input.fill("a/b");
+      await page.keyboard.press("Enter");
+      const row = page.locator("tr[data-row='a/b']");
+      await row.waitFor();
+      await until(async () => /^(1[0-9]|\d\.\d)/.test(await row.locator("td").nth(1).innerText()), "there is a rate");
+      await row.getByTestId("reset").click();
+      await page.getByText("a/b is counted from zero.").waitFor();
+      await row.getByTestId("delete").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+      await row.waitFor({ state: "detached" });
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_slow_list_begun_anew", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/slow`);
+      await page.getByText("took 500 ms or longer").waitFor();
+      await page.getByRole("cell", { name: "1,840 ms" }).waitFor();
+      await page.getByTestId("slow-clear").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Begin anew" }).click();
+      await page.getByText("Nobody is slow.").waitFor();
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_trace_made_followed_and_saved", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/traces`);
+      await page.getByTestId("trace-add").click();
+      await page.locator("#trace-name").fill("not a name");
+      await page.getByText("Letters, digits").waitFor();
+      await page.locator("#trace-name").fill("mine");
+      await page.locator("#trace-value").fill("sensor-0009");
+      await page.getByTestId("trace-save").click();
+      await page.getByRole("heading", { name: "mine" }).waitFor();
+      await page.getByTestId("log").getByText("line 39 of mine").waitFor();
+      const one = state.traces.find((x) => x.name === "mine");
+      same(one.clientid, "sensor-0009");
+      one.text += "it has come later\n";
+      await page.getByTestId("log").getByText("it has come later").waitFor();
+      check(!/line 0 of mine[^]*line 0 of mine/.test(await page.getByTestId("log").innerText()), "nothing comes twice");
+      const [saved] = await Promise.all([page.waitForEvent("download"), page.getByTestId("download").click()]);
+      same(saved.suggestedFilename(), "mine.log");
+      same(readFileSync(await saved.path(), "utf8"), one.text, "the whole log");
+      await page.getByTestId("stop").click();
+      await page.getByText("stopped", { exact: true }).waitFor();
+      await page.getByTestId("delete").click();
+      await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await page.getByRole("heading", { name: "Traces" }).waitFor();
+      await page.locator("tr[data-row='mine']").waitFor({ state: "detached" });
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_configuration_says_from_where", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/settings/configuration`);
+      await page.locator("tr[data-row='node.name']").getByText("/etc/covey/covey.yaml:3").waitFor();
+      same(await page.locator("tbody tr").count(), 5);
+      await page.getByText("Only what is set").click();
+      await until(async () => (await page.locator("tbody tr").count()) === 2, "defaults are hidden");
+      await page.getByPlaceholder("Key or value contains").fill("COVEY_MQTT");
+      await until(async () => (await page.locator("tbody tr").count()) === 1, "the place is searched too");
       clean(page);
       await page.context().close();
     }],
@@ -199,7 +336,7 @@ export function edges({ browser, url, state, serve }) {
     ["edge_everything_has_a_name", async () => {
       const page = await asAdmin();
       await page.setViewportSize({ width: 390, height: 800 });
-      for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {
+      for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "groups", "delayed", "topic-metrics", "slow", "traces", "traces/old", "banned", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {
         await page.goto(`${url}#/${path}`);
         await page.locator("main > *").first().waitFor();
         // innerText: what a narrow screen hides names nothing.

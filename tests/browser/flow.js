@@ -14,8 +14,8 @@ function subscriber(...more) {
   return child;
 }
 
-function publish(text) {
-  const done = spawnSync("mosquitto_pub", [...mosquitto, "-q", "1", "-t", "test", "-m", text], { encoding: "utf8" });
+function publish(text, topic = "test") {
+  const done = spawnSync("mosquitto_pub", [...mosquitto, "-q", "1", "-t", topic, "-m", text], { encoding: "utf8" });
   same(done.status, 0, `mosquitto_pub ${done.stderr}`);
 }
 
@@ -141,6 +141,69 @@ export function flow({ browser, url }) {
         victim?.kill();
       }
       clean();
+    }],
+    ["flow_topics_beyond_mqtt", async () => {
+      if (isMock) return; // its own data are looked at in edges.js
+      const member = subscriber("-i", "member", "-t", "$share/g/jobs/#");
+      try {
+        publish("for later", "$delayed/600/later/one");
+        await go("delayed");
+        const late = page.locator("tbody tr", { hasText: "later/one" });
+        await late.getByTestId("view").click();
+        await page.getByText("for later").waitFor();
+        await page.keyboard.press("Escape");
+        await late.getByTestId("delete").click();
+        await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+        await page.getByText("No delayed messages.").waitFor();
+        await go("groups");
+        await page.locator("tr[data-row='$share/g/jobs/#']").getByTestId("members").click();
+        await page.getByRole("dialog").getByRole("link", { name: "member" }).waitFor();
+        await page.keyboard.press("Escape");
+        await go("topicMetrics");
+        await page.getByPlaceholder("Topic").fill("jobs/1");
+        await page.getByTestId("metric-add").click();
+        const jobs = page.locator("tr[data-row='jobs/1']");
+        await jobs.waitFor();
+        publish("work", "jobs/1");
+        await until(async () => (await jobs.locator("td").nth(3).innerText()) === "1", "it is counted");
+        await go("slow");
+        await page.getByText("slow_subs.enable").waitFor();
+      } finally {
+        member.kill();
+      }
+      clean();
+    }],
+    ["flow_ban", async () => {
+      if (isMock) return;
+      const victim = subscriber("-i", "banme");
+      try {
+        await go("banned");
+        await page.getByText("Nobody is banned.").waitFor();
+        await page.getByTestId("ban-add").click();
+        await page.locator("#ban-who").fill("banme");
+        await page.keyboard.press("Enter");
+        const line = page.locator("tr[data-row='clientid banme']");
+        await line.waitFor();
+        const again = spawnSync("mosquitto_pub", [...mosquitto, "-i", "banme", "-t", "test", "-m", "x"]);
+        check(again.status !== 0, "who is banned does not come in");
+        await line.getByTestId("lift").click();
+        await page.getByRole("dialog").getByRole("button", { name: "Lift" }).click();
+        await line.waitFor({ state: "detached" });
+      } finally {
+        victim.kill();
+      }
+      clean();
+    }],
+    ["flow_over_tls", async () => {
+      if (isMock) return; // it speaks no TLS
+      const other = await open(browser, env.BROKER_TLS_URL, { ignoreHTTPSErrors: true });
+      await logIn(other, USER, PASSWORD);
+      await other.locator(".chart canvas").first().waitFor();
+      await other.goto(`${env.BROKER_TLS_URL}#/tools/websocket`);
+      await other.locator("#port").waitFor();
+      same(await other.locator("#port").inputValue(), "8084", "over TLS too");
+      same(other.problems.join("\n"), "", "the browser complains");
+      await other.context().close();
     }],
     ["flow_log_out", async () => {
       await page.getByTestId("user").click();

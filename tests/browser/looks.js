@@ -4,13 +4,14 @@ import { PASSWORD, open, logIn, picture, same, settled } from "./browser.js";
 
 const PAGES = {
   overview: "", nodes: "nodes", node: "nodes/covey%4010.0.0.1", clients: "clients", client: "clients/sensor-0005", subscriptions: "subscriptions",
-  topics: "topics", retained: "retained", listeners: "listeners", alarms: "alarms", users: "settings/users", keys: "settings/keys",
+  topics: "topics", retained: "retained", groups: "groups", delayed: "delayed", topicmetrics: "topic-metrics", slow: "slow",
+  traces: "traces", trace: "traces/late-orders", banned: "banned", listeners: "listeners", alarms: "alarms", users: "settings/users", keys: "settings/keys",
   configuration: "settings/configuration", websocket: "tools/websocket", http: "tools/http",
 };
 const LOOKS = [
   ["light", { colorScheme: "light" }, Object.keys(PAGES)],
-  ["dark", { colorScheme: "dark" }, ["overview", "clients", "client", "websocket", "users"]],
-  ["zh", { colorScheme: "light", locale: "zh-CN" }, ["overview", "clients", "client", "websocket", "listeners", "keys"]],
+  ["dark", { colorScheme: "dark" }, ["overview", "clients", "client", "websocket", "users", "topicmetrics", "trace", "banned"]],
+  ["zh", { colorScheme: "light", locale: "zh-CN" }, ["overview", "clients", "client", "websocket", "listeners", "keys", "groups", "delayed", "topicmetrics", "slow", "traces", "banned", "configuration"]],
   ["phone", { colorScheme: "light", viewport: { width: 390, height: 800 }, hasTouch: true }, Object.keys(PAGES)],
 ];
 
@@ -29,6 +30,9 @@ export function looks({ browser, url, state }) {
       if (name === "websocket") await page.locator("#port").waitFor();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       same(wide, 0, `${name} is wider than the screen by`);
+      const cut = await page.locator("#page-head").evaluate((head) => [...head.querySelectorAll("button")]
+        .filter((b) => b.getBoundingClientRect().right > head.getBoundingClientRect().right).map((b) => b.innerText).join());
+      same(cut, "", `buttons of ${name} are cut off`);
       await picture(page, `${look}-${name}`);
     }
     if (look === "phone") {

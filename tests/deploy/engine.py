@@ -20,7 +20,8 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, "build", "deploy-test")
-BASE, IMAGE = "covey-test-base", "covey-test"
+BASE, IMAGE, DASHBOARD = "covey-test-base", "covey-test", "covey-test-dashboard"
+DASHBOARD_FILE = os.path.join(ROOT, "build/release/node/admin/dashboard/static_files.c")
 UID = "10001"            # of the user in the image
 START_SECONDS_MAX = 60
 _libc = ctypes.CDLL(None)
@@ -110,11 +111,27 @@ class Engine:
             make_base_tar(tar)
         self.docker("import", tar, BASE)
 
+    def _make_dashboard(self):
+        """An image with the dashboard as the release has it: npm's registry cannot be had everywhere. False: it has
+        none."""
+        if not os.path.exists(DASHBOARD_FILE):
+            return False
+        with tempfile.TemporaryDirectory(prefix="dashboard-", dir=CACHE) as folder:
+            os.mkdir(f"{folder}/dashboard")
+            shutil.copy(DASHBOARD_FILE, f"{folder}/dashboard/")
+            os.utime(f"{folder}/dashboard/static_files.c", (0, 0))
+            run("tar", "-C", folder, "--mtime=@0", "-cf", f"{folder}.tar", "dashboard")
+            self.docker("import", f"{folder}.tar", DASHBOARD)
+            os.remove(f"{folder}.tar")
+        return True
+
     def build(self, tag):
-        """The image, as deploy/README.md tells to build it."""
+        """The image, as deploy/README.md tells to build it, with what this machine can have."""
         network = ["--network", "host"] if self.daemon else []
-        return self.docker("build", *network, "--build-arg", f"BASE={BASE}", "-t", tag, "-f", "deploy/Dockerfile", ".",
-                           cwd=ROOT)
+        self.has_dashboard = self._make_dashboard()
+        return self.docker("build", *network, "--build-arg", f"BASE={BASE}", "--build-arg",
+                           f"DASHBOARD={DASHBOARD if self.has_dashboard else 'none'}", "-t", tag,
+                           "-f", "deploy/Dockerfile", ".", cwd=ROOT)
 
 
 def apt_sources():

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 import unittest
+import urllib.request
 
 import jsonschema
 import paho.mqtt.client as paho
@@ -38,6 +39,8 @@ class Nodes:
         self.ports = dict(zip(NODES, (lock.number for lock in self.locks)))
         self.env = dict(engine().env, COVEY_IMAGE=IMAGE,
                         **{f"COVEY_PORT_{i + 1}": str(self.ports[node]) for i, node in enumerate(NODES)})
+        self.others = {f"COVEY_{kind}_{i + 1}": Port() for kind in ("WS", "DASHBOARD") for i in range(len(NODES))}
+        self.env.update({name: str(port.number) for name, port in self.others.items()})
         self.file = COMPOSE
         self.down()
         atexit.register(self.down)
@@ -94,6 +97,7 @@ class TestFile(unittest.TestCase):
         services = read_yaml(COMPOSE)["services"]
         plain = {json.dumps(services[f"node{i}"], sort_keys=True).replace(f"node{i}:7946", "SEED")
                  .replace(f"node{i}", "NODE").replace(f"data{i}", "DATA").replace(f"PORT_{i}:-{1882 + i}", "PORT")
+                 .replace(f"WS_{i}:-{8082 + i}", "WS").replace(f"DASHBOARD_{i}:-{18082 + i}", "DASHBOARD")
                  for i in (1, 2, 3)}
         plain = {re.sub(r"(SEED|node\d:7946)(,|\b)", "", text) for text in plain}
         self.assertEqual(len(plain), 1, plain)
@@ -123,6 +127,12 @@ class TestNodes(unittest.TestCase):
                 self.assertRegex(status, r"CapEff:\t0+\n")
                 self.assertNotEqual(nodes().execute(node, "touch", "/etc/x", check=False).returncode, 0)
 
+    def test_dashboards_are_published(self):
+        for i in range(len(NODES)):
+            with urllib.request.urlopen(f"http://127.0.0.1:{nodes().others[f'COVEY_DASHBOARD_{i + 1}'].number}/readyz",
+                                        timeout=WAIT) as answer:
+                self.assertEqual(answer.read(), b"ok\n")
+
     def test_writes_nowhere_else(self):
         for node in NODES:
             self.assertEqual(engine().docker("diff", nodes().container(node)).stdout.split(), [])
@@ -148,8 +158,8 @@ class TestNodes(unittest.TestCase):
     def test_published_on_this_machine_only(self):
         for node in NODES:
             bindings = json.loads(engine().inspect(nodes().container(node), "{{json .HostConfig.PortBindings}}"))
-            self.assertEqual([b["HostIp"] for b in bindings["1883/tcp"]], ["127.0.0.1"])
-            self.assertEqual(list(bindings), ["1883/tcp"])
+            self.assertEqual(set(bindings), {"1883/tcp", "8083/tcp", "18083/tcp"})
+            self.assertEqual({b["HostIp"] for each in bindings.values() for b in each}, {"127.0.0.1"})
 
     def test_each_node_serves(self):
         for node in NODES:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image, built by `docker build` as a user does: what is in it, and one container by itself."""
+import gzip
 import json
 import os
 import shutil
 import tempfile
 import unittest
+import urllib.request
 
 import harness
 import yaml
@@ -76,6 +78,18 @@ class TestImage(unittest.TestCase):
         logs = engine().docker("logs", name)
         self.assertEqual(logs.stdout, "")
         self.assertIn("listener", logs.stderr)
+
+    def test_has_the_dashboard(self):
+        if not engine().has_dashboard:
+            self.skipTest("build/release has no dashboard")
+        http = Port()
+        self.addCleanup(http.free)
+        name, _ = self.start("-e", "COVEY_DASHBOARD__LISTENERS__HTTP__ENABLE=true", "-e",
+                             f"COVEY_DASHBOARD__LISTENERS__HTTP__BIND=127.0.0.1:{http.number}")
+        with urllib.request.urlopen(f"http://127.0.0.1:{http.number}/", timeout=WAIT) as answer:
+            self.assertIn(b"<title>", gzip.decompress(answer.read()))
+        password = engine().docker("exec", name, "cat", "/var/lib/covey/admin_password").stdout.strip()
+        self.assertGreaterEqual(len(password), 20)
 
     def test_secret_of_a_pod_is_private(self):
         """What the kubelet mounts is root's and, thanks to fsGroup, the group's to read: the node would refuse it. What

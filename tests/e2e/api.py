@@ -38,8 +38,9 @@ class Api:
     """Calls with one identity: none, a token, or a key and its secret. What is answered is checked against /api-docs."""
     docs = None
 
-    def __init__(self, port, token=None, key=None):
-        self.port, self.token, self.key = port, token, key
+    def __init__(self, port, token=None, key=None, context=None):
+        """context: of TLS, for HTTPS."""
+        self.port, self.token, self.key, self.context = port, token, key, context
 
     def check(self, method, path, answer):
         if Api.docs is None:
@@ -58,7 +59,8 @@ class Api:
         return {}
 
     def raw(self, method, target, body=None, headers=None):
-        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        conn = (http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.context) if self.context else
+                http.client.HTTPConnection("127.0.0.1", self.port, timeout=30))
         try:
             conn.request(method, target, body=body, headers={**self.headers(), **(headers or {})})
             return Answer(conn.getresponse())
@@ -91,10 +93,10 @@ class Api:
         return self.post("/login", {"username": username, "password": password})
 
     def logged_in(self, username, password):
-        answer = Api(self.port).login(username, password)
+        answer = Api(self.port, context=self.context).login(username, password)
         if answer.status != 200:
             raise AssertionError(f"login of {username}: {answer}")
-        return Api(self.port, answer.data["token"])
+        return Api(self.port, answer.data["token"], context=self.context)
 
 
 def part(text):

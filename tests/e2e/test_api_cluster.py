@@ -34,6 +34,31 @@ class Everywhere(ClusterCase, ApiCase):
                 self.connected(self.nodes[i], client_id=names[-1]).subscribe(f"on/{i}")
         return names
 
+    def test_topics_of_all_nodes(self):
+        clients = [self.connected(node) for node in self.nodes]
+        names = [self.nodes.name(i) for i in range(3)]
+        for i, client in enumerate(clients):
+            client.subscribe("$share/g/t", 1)
+            client.publish(f"$delayed/{1000 - i}/later", b"%d" % i, 1)
+        group, = self.good(self.api.get("/shared_groups"))["data"]
+        self.assertEqual((group["members"], group["connected"]), (3, 3))
+        self.assertEqual(sorted(n["node"] for n in group["nodes"]), names)
+        self.assertEqual(self.good(self.api.get("/shared_groups", node=names[1]))["data"][0]["members"], 1)
+        rows = self.good(self.api.get("/mqtt/delayed/messages"))["data"]
+        self.assertEqual({r["node"] for r in rows}, set(names))
+        for r in rows:
+            self.good(self.api.delete(f"/mqtt/delayed/messages/{part(r['node'])}/{r['msgid']}"), 204)
+        self.assertEqual(self.good(self.api.get("/mqtt/delayed/messages"))["data"], [])
+        self.good(self.api.post("/mqtt/topic_metrics", {"topic": "m"}))
+        for client in clients:
+            client.publish("m", b"", 1)
+        counts = lambda: self.good(self.api.get("/mqtt/topic_metrics/m"))["metrics"]["messages.in.count"]  # noqa: E731
+        until(lambda: counts() == 3, WAIT, counts)
+        self.good(self.api.delete("/mqtt/topic_metrics/m"), 204)
+        self.assertEqual(self.good(self.api.get("/mqtt/topic_metrics")), [])
+        self.assertEqual(self.good(self.api.get("/slow_subscriptions"))["data"], [])
+        self.good(self.api.delete("/slow_subscriptions"), 204)
+
     def test_lists_of_all_nodes(self):
         names = self.clients()
         answer = self.api.get("/clients")

@@ -50,6 +50,25 @@ void account_secret_hash(char out[65], const char *secret)
     sodium_bin2hex(out, 65, hash, sizeof hash);
 }
 
+const char *account_prefix(enum account_kind kind)
+{
+    return prefixes[kind];
+}
+
+bool account_is_sound(enum account_kind kind, struct bytes name, struct bytes record)
+{
+    static const char *const needed[ACCOUNT_KINDS][4] = {{"hash", "role", NULL},
+                                                         {"hash", "role", "api_key", NULL}};
+    if (name.n == 0 || name.n > ACCOUNT_NAME_MAX || memchr(name.p, 0, name.n))
+        return false;
+    json_t *o = json_loadb((const char *)record.p, record.n, 0, NULL);
+    bool is_sound = json_is_object(o);
+    for (int i = 0; is_sound && needed[kind][i]; i++)
+        is_sound = json_is_string(json_object_get(o, needed[kind][i]));
+    json_decref(o);
+    return is_sound;
+}
+
 /* ---- the store ------------------------------------------------------------------------------------ */
 
 static void kind_load(struct accounts *a, enum account_kind kind, struct store_reader *r)
@@ -144,6 +163,14 @@ void account_put(struct accounts *a, enum account_kind kind, const char *name, j
     text_fini(&key);
     offload_expect(a->offload);
     writer_submit(a->env->conf.writer, &c->batch, on_stored, c);
+}
+
+void accounts_read_again(struct accounts *a)
+{
+    if (!all_load(a))
+        LOG(a->env->conf.log, LOG_ERROR, "api accounts not read");
+    if (!json_bool(account_find(a, ACCOUNT_USER, "admin"), "must_change", true))
+        accounts_first_password_forget(a);
 }
 
 /* ---- the first user ------------------------------------------------------------------------------- */

@@ -33,6 +33,13 @@ void account_put(struct accounts *a, enum account_kind kind, const char *name, j
 /* The password of the first start has been changed. */
 void accounts_first_password_forget(struct accounts *a);
 
+/* What the key of each in STORE_META begins with. */
+const char *account_prefix(enum account_kind kind);
+/* Could the record, JSON, have been written by this? */
+bool account_is_sound(enum account_kind kind, struct bytes name, struct bytes record);
+/* Somebody else has put some into the store. */
+void accounts_read_again(struct accounts *a);
+
 /* Slow: not in the loop. False: no memory. */
 MUST_USE bool account_hash(char out[ACCOUNT_HASH_MAX], const char *password);
 /* Slow too. hash NULL: takes as long, for a user that there is not. */

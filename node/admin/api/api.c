@@ -252,7 +252,7 @@ struct api *api_new(struct admin_env *env, struct event_base *base)
     a->base = base;
     list_init(&a->calls);
     a->offload = offload_new(base);
-    a->accounts = accounts_new(env, a->offload);
+    env->accounts = a->accounts = accounts_new(env, a->offload);
     a->tokens = tokens_new(env->conf.token_idle_ms);
     a->audit = audit_new();
     a->monitor = monitor_new(env, base);

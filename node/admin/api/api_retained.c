@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/routes.h"
+#include "node/admin/api/subject.h"
 #include "node/admin/api/walk.h"
 #include "node/admin/retained_walk.h"
 #include "node/core/retained.h"
@@ -7,7 +8,6 @@
 #include "proto/mqtt/msg.h"
 #include "proto/topic/topic.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 /* Retained messages. Every node has all of them, so the one that is asked answers. */
@@ -116,16 +116,6 @@ static void list(struct api_call *c)
 
 /* ---- one ------------------------------------------------------------------------------------------ */
 
-static json_t *base64_of(struct bytes b)
-{
-    size_t n = sodium_base64_encoded_len(b.n, sodium_base64_VARIANT_ORIGINAL);
-    char *text = mem_alloc(n);
-    sodium_bin2base64(text, n, b.p, b.n, sodium_base64_VARIANT_ORIGINAL);
-    json_t *v = json_of_str(text);
-    free(text);
-    return v;
-}
-
 static void not_found(struct api_call *c)
 {
     api_fail(c, 404, "NOT_FOUND", "There is no retained message of this topic.");
@@ -141,7 +131,7 @@ static json_t *one_read(struct api_call *c, struct store_reader *r)
     if (store_get(r, STORE_RETAINED, retained_key(buf, api_param_bytes(c, 0)), &record) == OK)
         o = row(record, admin_wall_ms(), &payload);
     if (o)
-        json_put(o, "payload", base64_of(payload));
+        json_put(o, "payload", subject_base64(payload));
     store_read_end(r);
     return o;
 }

@@ -75,18 +75,18 @@ static void fan_end(struct fan *f)
     free(f);
 }
 
-static void parts_join(struct api_call *head, const json_t *parts)
+json_t *fan_rows(const struct api_call *head)
 {
     json_t *all = json_array();
     size_t i;
     json_t *part;
-    json_array_foreach((json_t *)(uintptr_t)parts, i, part)
+    json_array_foreach((json_t *)(uintptr_t)head->parts, i, part)
     {
         const json_t *answer = json_object_get(part, "answer");
         if (json_int(part, "status", 500) < 300)
             json_array_extend(all, (json_t *)(uintptr_t)answer);
     }
-    api_reply(head, 200, all);
+    return all;
 }
 
 /* A success over what was not found, that over a failure. */
@@ -127,33 +127,62 @@ static void parts_merge(struct fan *f)
     else if (head->route->merge)
         head->route->merge(head);
     else
-        parts_join(head, f->parts);
+        api_reply(head, 200, fan_rows(head));
     head->parts = NULL;
 }
 
 /* ---- pages ---------------------------------------------------------------------------------------- */
 
+/* Do the nodes give pieces of the page? */
+static bool is_paged(const struct fan *f)
+{
+    return f->head->route->answer == API_PAGE && !f->head->route->merge;
+}
+
 static void page_next(struct fan *f);
 static void all_end(struct fan *f);
 
+static int64_t page_number(const struct api_call *head)
+{
+    return json_int(head->query, "page", 1);
+}
+
+static int64_t page_limit(const struct api_call *head)
+{
+    return json_int(head->query, "limit", 100);
+}
+
+/* Rows from `from` on, as many as a page has; meta gets what is said of every page. */
+static json_t *page_new(const struct api_call *head, const json_t *rows, size_t from, json_t *meta)
+{
+    json_t *page = json_object(), *data = json_array();
+    size_t limit = (size_t)page_limit(head), n = json_array_size(rows);
+    for (size_t i = from; i < n && i - from < limit; i++)
+        json_push(data, json_incref(json_array_get(rows, i)));
+    json_put(meta, "page", json_integer(page_number(head)));
+    json_put(meta, "limit", json_integer((json_int_t)limit));
+    json_put(meta, "hasnext", json_boolean(n > from && n - from > limit));
+    json_put(page, "data", data);
+    json_put(page, "meta", meta);
+    return page;
+}
+
+void fan_page(struct api_call *head, json_t *rows)
+{
+    json_t *meta = json_object();
+    json_put(meta, "count", json_of_u64(json_array_size(rows)));
+    api_reply(head, 200, page_new(head, rows, (size_t)((page_number(head) - 1) * page_limit(head)), meta));
+    json_decref(rows);
+}
+
 static void page_answer(struct fan *f)
 {
-    const json_t *query = f->head->query;
-    json_t *page = json_object(), *meta = json_object();
-    int64_t number = json_int(query, "page", 1), limit = json_int(query, "limit", 100);
-    bool has_next = (int64_t)json_array_size(f->rows) > limit;
-    if (has_next)
-        json_array_remove(f->rows, (size_t)limit);
-    json_put(meta, "page", json_integer(number));
-    json_put(meta, "limit", json_integer(limit));
+    json_t *meta = json_object();
     if (f->is_counted)
         json_put(meta, "count", json_of_u64(f->count));
-    json_put(meta, "hasnext", json_boolean(has_next));
     if (json_array_size(f->missing))
         json_put(meta, "missing", json_incref(f->missing));
-    json_put(page, "data", json_incref(f->rows));
-    json_put(page, "meta", meta);
-    api_reply(f->head, 200, page);
+    api_reply(f->head, 200, page_new(f->head, f->rows, 0, meta));
 }
 
 /* What a part of a listing answers: {"rows", "skipped", "count" (of all that match; null: not counted)}. */
@@ -195,7 +224,7 @@ static void part_take(const struct part *p, int status, json_t *answer)
         json_push(f->missing, json_of_str(part_node(p)));
     } else if (f->at_once && status == 200) {
         json_array_set(f->at_once, p->at, answer);
-    } else if (f->head->route->answer == API_PAGE && status == 200) {
+    } else if (is_paged(f) && status == 200) {
         page_take(f, answer);
     } else {
         json_t *o = json_object();
@@ -213,7 +242,7 @@ static void part_end(struct part *p, int status, json_t *answer)
     part_take(p, status, answer);
     free(p);
     f->waiting--;
-    if (f->head->route->answer == API_PAGE && !f->at_once)
+    if (is_paged(f) && !f->at_once)
         page_next(f);
     else if (!f->waiting)
         all_end(f);
@@ -301,8 +330,7 @@ static void all_begin(struct fan *f)
 
 static void page_begin(struct fan *f)
 {
-    uint64_t page = (uint64_t)json_int(f->head->query, "page", 1);
-    uint64_t limit = (uint64_t)json_int(f->head->query, "limit", 100);
+    uint64_t page = (uint64_t)page_number(f->head), limit = (uint64_t)page_limit(f->head);
     f->rows = json_array();
     f->is_counted = true;
     f->window = (struct api_window){.skip = (page - 1) * limit, .take = (uint32_t)limit + 1};
@@ -339,7 +367,7 @@ void fan_run(struct api_call *head, void (*done)(void *arg, const json_t *missin
     f->nodes = one ? json_array() : fan_nodes(head);
     if (one)
         json_push(f->nodes, json_of_str(one));
-    if (head->route->answer == API_PAGE)
+    if (is_paged(f))
         page_begin(f);
     else
         all_begin(f);

@@ -41,7 +41,8 @@ struct api_route {
     enum api_scope scope;
     enum api_role role;
     void (*run)(struct api_call *c); /* this node's part */
-    /* API_ALL: makes one answer of c->parts; NULL: the arrays are joined. */
+    /* API_ALL: makes one answer of c->parts; NULL: the arrays are joined. With API_PAGE run() gives whole
+     * arrays, and merge() the page of all of them (fan_page()). */
     void (*merge)(struct api_call *c);
     const struct api_field *query; /* NULL: none */
     const struct api_shape *body;  /* NULL: none */

@@ -19,5 +19,9 @@ extern const struct api_route api_routes_publish[];
 extern const struct api_route api_routes_alarms[];
 extern const struct api_route api_routes_banned[];
 extern const struct api_route api_routes_configs[];
+extern const struct api_route api_routes_delayed[];
+extern const struct api_route api_routes_rules[];
+extern const struct api_route api_routes_watch[];
+extern const struct api_route api_routes_groups[];
 
 #endif

@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/subject.h"
 
+#include "proto/base/mem.h"
 #include "proto/topic/topic.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+json_t *subject_base64(struct bytes b)
+{
+    size_t n = sodium_base64_encoded_len(b.n, sodium_base64_VARIANT_ORIGINAL);
+    char *text = mem_alloc(n);
+    sodium_bin2base64(text, n, b.p, b.n, sodium_base64_VARIANT_ORIGINAL);
+    json_t *v = json_of_str(text);
+    free(text);
+    return v;
+}
 
 static json_t *limit_of(uint64_t max)
 {

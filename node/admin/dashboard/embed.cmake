@@ -1,9 +1,12 @@
 # The dashboard as a C file: installed with npm, built with Vite, written as a table of compressed files. It needs npm
 # and, the first time, its registry; without npm the program is built without the dashboard.
-set(COVEY_DASHBOARD AUTO CACHE STRING "build the dashboard into the program: ON, OFF, or AUTO: when npm is there")
+set(COVEY_DASHBOARD AUTO CACHE STRING "build the dashboard into the program: ON, OFF, AUTO: when npm is there, or the path \
+of a static_files.c that scripts/build has written elsewhere")
 find_program(COVEY_NPM npm)
 find_program(COVEY_NODE NAMES node nodejs)
-if(COVEY_DASHBOARD STREQUAL "AUTO")
+if(IS_ABSOLUTE "${COVEY_DASHBOARD}")
+  set(with_dashboard OFF)
+elseif(COVEY_DASHBOARD STREQUAL "AUTO")
   if(COVEY_NPM AND COVEY_NODE)
     set(with_dashboard ON)
   else()
@@ -18,6 +21,9 @@ else()
 endif()
 
 set(DASHBOARD_SOURCE ${CMAKE_CURRENT_LIST_DIR}/../static_none.c)
+if(IS_ABSOLUTE "${COVEY_DASHBOARD}")
+  set(DASHBOARD_SOURCE ${COVEY_DASHBOARD})
+endif()
 if(with_dashboard)
   set(here ${CMAKE_CURRENT_LIST_DIR})
   set(out ${CMAKE_CURRENT_BINARY_DIR}/dashboard)
@@ -35,9 +41,6 @@ if(with_dashboard)
   endforeach()
   list(APPEND inputs ${here}/index.html ${here}/vite.config.ts ${here}/package.json ${here}/package-lock.json)
   add_custom_command(OUTPUT ${out}/static_files.c
-    COMMAND ${here}/scripts/install ${COVEY_NPM}
-    COMMAND ${COVEY_NODE} node_modules/vite/bin/vite.js build --logLevel warn --emptyOutDir --outDir ${out}/dist
-    COMMAND ${COVEY_NODE} scripts/size.js ${out}/dist
-    COMMAND ${COVEY_NODE} scripts/embed.js ${out}/dist ${out}/static_files.c
+    COMMAND ${here}/scripts/build ${out} ${COVEY_NPM} ${COVEY_NODE}
     DEPENDS ${inputs} WORKING_DIRECTORY ${here} COMMENT "Building the dashboard" VERBATIM)
 endif()

@@ -62,6 +62,27 @@ static void tls_needs_its_files(void **state)
          "verify_peer\n");
 }
 
+static void https_needs_its_files_and_an_address_of_its_own(void **state)
+{
+    (void)state;
+    SAYS("dashboard.listeners.https.certfile: nowhere.pem\n", "");
+    SAYS("dashboard.listeners.https.enable: true\n",
+         "dashboard.listeners.https.certfile: must be given, since the listener is enabled\n");
+    SAYS("dashboard.listeners.https:\n  enable: true\n  bind: 127.0.0.1:18083\n  certfile: /tmp\n",
+         "covey.yaml:3: dashboard.listeners.https.bind: 127.0.0.1:18083 is taken by the listener "
+         "dashboard.listeners.http on 127.0.0.1:18083\n"
+         "dashboard.listeners.https.keyfile: must be given with certfile\n"
+         "covey.yaml:4: dashboard.listeners.https.certfile: cannot read /tmp: not a file\n");
+    SAYS("dashboard.listeners:\n  http:\n    enable: false\n  https:\n    enable: true\n    bind: :1883\n"
+         "    certfile: /nowhere/c\n    keyfile: /nowhere/k\n",
+         "covey.yaml:6: dashboard.listeners.https.bind: 0.0.0.0:1883 is taken by the listener tcp:default on "
+         "127.0.0.1:1883\n"
+         "covey.yaml:7: dashboard.listeners.https.certfile: cannot read /nowhere/c: No such file or "
+         "directory\n"
+         "covey.yaml:8: dashboard.listeners.https.keyfile: cannot read /nowhere/k: No such file or "
+         "directory\n");
+}
+
 static void a_certificate_enables_the_listener(void **state)
 {
     char dir[] = "/tmp/covey-test-XXXXXX", cert[64], line[128];
@@ -116,6 +137,7 @@ int main(void)
         cmocka_unit_test(listeners_do_not_collide),
         cmocka_unit_test(anonymous_clients_stay_on_this_machine),
         cmocka_unit_test(tls_needs_its_files),
+        cmocka_unit_test(https_needs_its_files_and_an_address_of_its_own),
         cmocka_unit_test(a_certificate_enables_the_listener),
         cmocka_unit_test(values_are_checked_with_each_other),
     };

@@ -137,6 +137,11 @@ static void addresses_are_checked(void **state)
          "covey.yaml:4: cluster.bind: 127.0.0.1:1883 is taken by the listener tcp:default\n");
     SAYS(NAMED "cluster:\n  bind: 127.0.0.1:18083\n",
          "covey.yaml:4: cluster.bind: 127.0.0.1:18083 is taken by the listener dashboard.listeners.http\n");
+    SAYS(NAMED "cluster:\n  bind: 127.0.0.1:18084\ndashboard.listeners.https:\n  enable: true\n"
+               "  certfile: /dev/null\n  keyfile: /dev/null\n",
+         "covey.yaml:4: cluster.bind: 127.0.0.1:18084 is taken by the listener dashboard.listeners.https\n"
+         "covey.yaml:7: dashboard.listeners.https.certfile: cannot read /dev/null: not a file\n"
+         "covey.yaml:8: dashboard.listeners.https.keyfile: cannot read /dev/null: not a file\n");
     SAYS(
         "dashboard:\n  listeners:\n    http:\n      bind: 127.0.0.1:1883\n",
         "covey.yaml:4: dashboard.listeners.http.bind: 127.0.0.1:1883 is taken by the listener tcp:default on "

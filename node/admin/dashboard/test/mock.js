@@ -25,8 +25,10 @@ function file(path, response) {
   }
 }
 
-function json(response, status, value) {
-  if (value === undefined) response.writeHead(status).end();
+// type: of what is no JSON.
+function json(response, status, value, type) {
+  if (type) response.writeHead(status, { "Content-Type": type }).end(value);
+  else if (value === undefined) response.writeHead(status).end();
   else response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(value));
 }
 

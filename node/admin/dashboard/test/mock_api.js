@@ -29,6 +29,17 @@ export function world(wsPort) {
       status: { running, max_connections: "infinity", current_connections: running ? 40 : 0 },
       node_status: NODES.map((node) => ({ node, status: { running, max_connections: "infinity", current_connections: 13 } })),
     })),
+    bans: [
+      { as: "clientid", who: "noisy-7", by: "admin", reason: "floods the line", at: ago(4000), until: ago(-3600) },
+      { as: "peerhost_net", who: "203.0.113.0/24", by: "admin", reason: "", at: ago(90000), until: "infinity" },
+    ],
+    slow: [1840, 921, 655, 530].map((timespan, i) => ({ clientid: `sensor-000${i + 3}`, node: NODES[i % 3], topic: `plant/${i}/unit-1/temperature`, timespan, last_update_time: ago(i * 40 + 3) })),
+    delayed: Array.from({ length: 7 }, (_, i) => ({
+      msgid: `0000018f${String(i).padStart(24, "0")}`, node: NODES[i % 3], topic: `plant/${i}/reminder`, qos: i % 3, retain: i === 2, payload_size: 24,
+      expected_at: ago(-600 * (i + 1)), delayed_remaining: 600 * (i + 1), payload: Buffer.from('{"wake":true,"unit":' + i + '}').toString("base64"),
+    })),
+    topicMetrics: new Map([["plant/1/orders", ago(3000)], ["plant/2/orders", ago(1000)]]),
+    traces: [trace("late-orders", "clientid", "sensor-0003", 300), { ...trace("old", "topic", "plant/#", 9000), end_at: ago(8000), status: "stopped" }],
     alarms: [
       { node: NODES[2], name: "storage_failing", message: "what clients send cannot be stored: No space left on device", activate_at: ago(340) },
       { node: NODES[0], name: "peer_lost", message: "covey@10.0.0.2 does not answer", activate_at: ago(9000), deactivate_at: ago(8700), duration: 300000 },
@@ -43,14 +54,21 @@ function client(i) {
     connected_at: ago(60 + i * 71), disconnected_at: connected ? undefined : ago(40 + i), created_at: ago(60 + i * 71), node: NODES[i % 3],
     listener: i % 4 ? "tcp:default" : "ws:default", ip_address: `10.1.${i % 7}.${i + 2}`, port: 40000 + i * 13, proto_name: "MQTT", proto_ver: [5, 4, 5, 3][i % 4],
     keepalive: 60, clean_start: i % 2 === 0, expiry_interval: i % 2 ? 7200 : 0, subscriptions_cnt: 1, subscriptions_max: "infinity", inflight_cnt: i % 6,
-    inflight_max: 32, awaiting_rel_cnt: 0, awaiting_rel_max: 100, mqueue_len: connected ? 0 : i * 3, mqueue_max: 1000, mqueue_dropped: 0,
-    recv_oct: i * 91231, recv_pkt: i * 700, recv_msg: i * 512, send_oct: i * 13377, send_pkt: i * 90, send_msg: i * 61,
+    inflight_max: 32, awaiting_rel_cnt: 0, awaiting_rel_max: 100, mqueue_len: connected ? 0 : i * 3, mqueue_max: 1000, mqueue_bytes: connected ? 0 : i * 391, mqueue_dropped: 0,
+    recv_oct: i * 91231, recv_pkt: i * 700, send_oct: i * 13377, send_pkt: i * 90,
   };
 }
 
 function retained(i) {
   const payloads = [Buffer.from('{"celsius":21.4,"at":"2026-01-31T12:00:00Z","ok":true}'), Buffer.from("online"), Buffer.from([0, 255, 1, 2, 3, 250])];
   return { msgid: String(i), topic: `plant/${i % 12}/unit-${i}/state`, qos: i % 3, publish_at: ago(i * 311), from_clientid: `sensor-${String(i + 1).padStart(4, "0")}`, from_username: "", payload: payloads[i % 3].toString("base64") };
+}
+
+function trace(name, type, value, seconds) {
+  const lines = Array.from({ length: 40 }, (_, i) =>
+    `${ago(seconds - i * 5)} [${["CONNECT", "SUBSCRIBE", "PUBLISH", "DELIVER"][i % 4]}] client_id="${type === "clientid" ? value : "sensor-0005"}" topic="plant/${i % 3}/orders" what="line ${i} of ${name}"`);
+  const text = `${lines.join("\n")}\n`;
+  return { name, type, [type]: value, status: "running", start_at: ago(seconds), end_at: ago(seconds - 600), log_size: { [NODES[0]]: text.length, [NODES[1]]: 0, [NODES[2]]: 0 }, text };
 }
 
 function peers(self) {
@@ -139,6 +157,83 @@ function listenerAct(state, [id, verb]) {
   return [200, l];
 }
 
+function banAdd(state, _parts, _query, body) {
+  state.bans = state.bans.filter((b) => b.as !== body.as || b.who !== body.who);
+  state.bans.push({ by: "admin", at: ago(0), until: "infinity", ...body });
+  if (body.as === "clientid") state.clients.delete(body.who);
+  return [200, state.bans.at(-1)];
+}
+
+const bans = (state, _parts, q) => page(state.bans.filter((b) => (!q.as || b.as === q.as) && (!q.like_who || b.who.includes(q.like_who))), q);
+
+function banDelete(state, [as, who]) {
+  const before = state.bans.length;
+  state.bans = state.bans.filter((b) => b.as !== as || b.who !== who);
+  return removed(state.bans.length < before);
+}
+
+function groups(state, _parts, q) {
+  const all = new Map();
+  for (const s of state.subscriptions.filter((one) => one.topic.startsWith("$share/"))) {
+    const [, group, ...filter] = s.topic.split("/");
+    const row = all.get(s.topic) ?? { topic: s.topic, group, filter: filter.join("/"), strategy: "round_robin", members: 0, connected: 0, nodes: [] };
+    let at = row.nodes.find((n) => n.node === s.node);
+    if (!at) row.nodes.push((at = { node: s.node, members: 0, connected: 0 }));
+    for (const one of [row, at]) {
+      one.members++;
+      one.connected += Number(state.clients.get(s.clientid)?.connected ?? false);
+    }
+    all.set(s.topic, row);
+  }
+  return page([...all.values()].filter((g) => (!q.group || g.group === q.group) && (!q.like_topic || g.filter.includes(q.like_topic))), q);
+}
+
+function topicMetric(state, topic) {
+  const seconds = (Date.now() - new Date(state.topicMetrics.get(topic)).getTime()) / 1000;
+  const [received, sent] = [Math.floor(seconds * 12), Math.floor(seconds * 31)];
+  return { topic, create_time: state.topicMetrics.get(topic), metrics: {
+    "messages.in.count": received, "messages.out.count": sent, "messages.dropped.count": 3, "messages.qos0.in.count": received, "messages.qos0.out.count": sent,
+    "messages.qos1.in.count": 0, "messages.qos1.out.count": 0, "messages.qos2.in.count": 0, "messages.qos2.out.count": 0 } };
+}
+
+const topicMissing = [404, { code: "TOPIC_NOT_FOUND", message: "Nobody looks at this topic." }];
+
+function topicMetricAdd(state, _parts, _query, body) {
+  if (/[+#]/.test(body.topic)) return [400, { code: "BAD_REQUEST", message: "topic: has a wildcard" }];
+  if (state.topicMetrics.has(body.topic)) return [400, { code: "ALREADY_EXISTS", message: "topic: is looked at already" }];
+  state.topicMetrics.set(body.topic, ago(0));
+  return [200, topicMetric(state, body.topic)];
+}
+
+function topicMetricReset(state, _parts, _query, body) {
+  if (!state.topicMetrics.has(body.topic)) return topicMissing;
+  state.topicMetrics.set(body.topic, ago(0));
+  return [204];
+}
+
+const traceRow = ({ text, ...rest }) => rest;
+const traceOf = (state, name) => state.traces.find((one) => one.name === name);
+
+function traceAdd(state, _parts, _query, body) {
+  if (traceOf(state, body.name)) return [409, { code: "ALREADY_EXISTS", message: "name: there is a trace of this name" }];
+  state.traces.unshift({ ...trace(body.name, body.type, body[body.type], 200), ...body });
+  return [200, traceRow(state.traces[0])];
+}
+
+function traceStop(state, [name]) {
+  const one = traceOf(state, name);
+  if (one) one.status = "stopped";
+  return one ? [200, { enable: false, name }] : found(null);
+}
+
+function traceLog(state, [name], q) {
+  const one = traceOf(state, name);
+  if (!one) return found(null);
+  const text = q.node && q.node !== NODES[0] ? "" : one.text;
+  const from = Number(q.position ?? 0), piece = text.slice(from, from + Number(q.bytes ?? 1000));
+  return [200, { items: piece, meta: { position: from + piece.length, bytes: piece.length } }];
+}
+
 function userAdd(state, _parts, _query, body) {
   if (state.users.has(body.username)) return [400, { code: "ALREADY_EXISTS", message: "There is a user of this name." }];
   state.users.set(body.username, { ...body });
@@ -178,6 +273,26 @@ export const routes = [
   ["GET", at("/mqtt/retainer/messages"), (s, _p, q) => page([...s.retained.values()].map((m) => ({ ...m, payload: undefined })).filter((m) => !q.topic || m.topic === q.topic), q)],
   ["GET", at(`/mqtt/retainer/message/${one}`), (s, [topic]) => found(s.retained.get(topic))],
   ["DELETE", at(`/mqtt/retainer/message/${one}`), (s, [topic]) => removed(s.retained.delete(topic))],
+  ["GET", at("/shared_groups"), groups],
+  ["GET", at("/mqtt/delayed/messages"), (s, _p, q) => page(s.delayed.filter((m) => !q.topic || m.topic === q.topic).map((m) => ({ ...m, payload: undefined })), q)],
+  ["GET", at(`/mqtt/delayed/messages/${one}/${one}`), (s, [n, id]) => found(s.delayed.find((m) => m.node === n && m.msgid === id))],
+  ["DELETE", at(`/mqtt/delayed/messages/${one}/${one}`), (s, [n, id]) => [204, void (s.delayed = s.delayed.filter((m) => m.node !== n || m.msgid !== id))]],
+  ["GET", at("/mqtt/topic_metrics"), (s) => [200, [...s.topicMetrics.keys()].map((topic) => topicMetric(s, topic))]],
+  ["POST", at("/mqtt/topic_metrics"), topicMetricAdd],
+  ["PUT", at("/mqtt/topic_metrics"), topicMetricReset],
+  ["DELETE", at(`/mqtt/topic_metrics/${one}`), (s, [topic]) => (s.topicMetrics.delete(topic) ? [204] : topicMissing)],
+  ["GET", at("/slow_subscriptions"), (s, _p, q) => page(s.slow, q)],
+  ["DELETE", at("/slow_subscriptions"), (s) => [204, void (s.slow = [])]],
+  ["GET", at("/slow_subscriptions/settings"), () => [200, { enable: true, threshold: 500, expire_interval: 300, top_k_num: 10 }]],
+  ["GET", at("/banned"), bans],
+  ["POST", at("/banned"), banAdd],
+  ["DELETE", at(`/banned/${one}/${one}`), banDelete],
+  ["GET", at("/trace"), (s) => [200, s.traces.map(traceRow)]],
+  ["POST", at("/trace"), traceAdd],
+  ["PUT", at(`/trace/${one}/stop`), traceStop],
+  ["DELETE", at(`/trace/${one}`), (s, [name]) => (traceOf(s, name) ? [204, void (s.traces = s.traces.filter((x) => x.name !== name))] : found(null))],
+  ["GET", at(`/trace/${one}/log`), traceLog],
+  ["GET", at(`/trace/${one}/download`), (s, [name]) => (traceOf(s, name) ? [200, traceOf(s, name).text, "text/plain"] : found(null))],
   ["GET", at("/listeners"), (s) => [200, s.listeners]],
   ["POST", at(`/listeners/${one}/(start|stop|restart)`), listenerAct],
   ["GET", at("/alarms"), (s, _p, q) => page(s.alarms.filter((a) => (q.activated === "false") === Boolean(a.deactivate_at)), q)],

@@ -2,8 +2,8 @@
 // The calls, by name. Lists come as pages; an answer that is a bare array is one too.
 import { http } from "./http";
 import type {
-  Alarm, ApiKey, Client, Cluster, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, Setting, SubscribeOptions,
-  Subscription, Topic, User,
+  Alarm, ApiKey, Ban, Client, Cluster, Delayed, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, Setting, SharedGroup,
+  SlowSettings, SlowSubscription, SubscribeOptions, Subscription, Topic, TopicMetric, Trace, TracePiece, User,
 } from "./types";
 
 const part = encodeURIComponent;
@@ -45,6 +45,31 @@ export const api = {
   retained: (query: Query) => pageOf<Retained>("mqtt/retainer/messages", query),
   retainedGet: (topic: string) => http.get<Retained>(`mqtt/retainer/message/${part(topic)}`),
   retainedDelete: (topic: string) => http.delete<void>(`mqtt/retainer/message/${part(topic)}`),
+
+  groups: (query: Query) => pageOf<SharedGroup>("shared_groups", query),
+  delayed: (query: Query) => pageOf<Delayed>("mqtt/delayed/messages", query),
+  delayedGet: (node: string, id: string) => http.get<Delayed>(`mqtt/delayed/messages/${part(node)}/${part(id)}`),
+  delayedDelete: (node: string, id: string) => http.delete<void>(`mqtt/delayed/messages/${part(node)}/${part(id)}`),
+  topicMetrics: () => listOf<TopicMetric>("mqtt/topic_metrics"),
+  topicMetricAdd: (topic: string) => http.post<unknown>("mqtt/topic_metrics", { topic }),
+  topicMetricReset: (topic: string) => http.put<void>("mqtt/topic_metrics", { topic, action: "reset" }),
+  topicMetricDelete: (topic: string) => http.delete<void>(`mqtt/topic_metrics/${part(topic)}`),
+
+  slow: (query: Query) => pageOf<SlowSubscription>("slow_subscriptions", query),
+  slowSettings: () => http.get<SlowSettings>("slow_subscriptions/settings"),
+  slowClear: () => http.delete<void>("slow_subscriptions"),
+
+  traces: () => listOf<Trace>("trace"),
+  traceAdd: (trace: Omit<Trace, "status" | "log_size">) => http.post<Trace>("trace", trace),
+  traceStop: (name: string) => http.put<unknown>(`trace/${part(name)}/stop`),
+  traceDelete: (name: string) => http.delete<void>(`trace/${part(name)}`),
+  traceLog: (name: string, node: string, position: number, bytes: number) =>
+    http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes }),
+  traceDownload: (name: string) => http.blob(`trace/${part(name)}/download`),
+
+  bans: (query: Query) => pageOf<Ban>("banned", query),
+  banAdd: (ban: Ban) => http.post<Ban>("banned", ban),
+  banDelete: (as: string, who: string) => http.delete<void>(`banned/${part(as)}/${part(who)}`),
 
   listeners: () => listOf<Listener>("listeners"),
   listenerAct: (id: string, verb: "start" | "stop" | "restart") => http.post<unknown>(`listeners/${part(id)}/${verb}`),

@@ -58,7 +58,7 @@ async function send(method: string, url: URL, body: unknown): Promise<Response> 
   if (session.token) headers.Authorization = `Bearer ${session.token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(url, {
+    const response = await fetch(url, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -66,19 +66,32 @@ async function send(method: string, url: URL, body: unknown): Promise<Response> 
       cache: "no-store",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
+    // A proxy answers so when the node is not there.
+    reach.isAway = response.status === 502 || response.status === 504;
+    return response;
   } catch {
     reach.isAway = true;
     throw new ApiError(0, "", "");
   }
 }
 
+// For what is no JSON: the bytes as they are.
+async function blob(path: string, query: Query = {}): Promise<Blob> {
+  const token = session.token;
+  const response = await send("GET", address(path, query), undefined);
+  if (response.ok) return response.blob();
+  throw refused(response, await answerOf(response), path, token);
+}
+
 async function request<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
   const token = session.token;
   const response = await send(method, address(path, query), body);
-  // A proxy answers so when the node is not there.
-  reach.isAway = response.status === 502 || response.status === 504;
   const answer = await answerOf(response);
   if (response.ok) return answer as T;
+  throw refused(response, answer, path, token);
+}
+
+function refused(response: Response, answer: unknown, path: string, token: string): ApiError {
   const said = (typeof answer === "object" && answer ? answer : {}) as { code?: unknown; message?: unknown };
   const error = new ApiError(response.status, String(said.code ?? ""), typeof said.message === "string" ? said.message : "");
   if (error.status === 403 && error.code.startsWith("PASSWORD_")) reach.isPasswordDue = true;
@@ -86,10 +99,11 @@ async function request<T>(method: string, path: string, query: Query, body?: unk
     sessionEnd();
     onEnd();
   }
-  throw error;
+  return error;
 }
 
 export const http = {
+  blob,
   get: <T>(path: string, query: Query = {}) => request<T>("GET", path, query),
   post: <T>(path: string, body?: unknown) => request<T>("POST", path, {}, body),
   put: <T>(path: string, body?: unknown) => request<T>("PUT", path, {}, body),

@@ -112,13 +112,12 @@ export interface Client {
   awaiting_rel_max?: number | string;
   mqueue_len?: number;
   mqueue_max?: number | string;
+  mqueue_bytes?: number;
   mqueue_dropped?: number;
   recv_oct?: number;
   recv_pkt?: number;
-  recv_msg?: number;
   send_oct?: number;
   send_pkt?: number;
-  send_msg?: number;
   [field: string]: unknown;
 }
 
@@ -208,4 +207,73 @@ export interface ApiKey {
   enable?: boolean;
   expired?: boolean;
   role?: string;
+}
+
+export interface Ban {
+  as: string; // clientid, username, peerhost, peerhost_net, clientid_re, username_re
+  who: string;
+  by?: string;
+  reason?: string;
+  at?: string;
+  until?: string; // infinity
+}
+
+export interface SlowSubscription {
+  clientid: string;
+  node?: string;
+  topic: string;
+  timespan: number; // ms
+  last_update_time?: string | number;
+}
+
+export interface SlowSettings {
+  enable?: boolean;
+  threshold?: number; // ms
+  expire_interval?: number; // s
+  top_k_num?: number;
+}
+
+export interface SharedGroup {
+  topic: string;
+  group: string;
+  filter: string;
+  strategy?: string;
+  members: number;
+  connected: number;
+  nodes?: { node: string; members: number; connected: number }[];
+}
+
+export interface Delayed {
+  msgid: string;
+  node: string;
+  topic: string;
+  qos?: number;
+  retain?: boolean;
+  payload_size?: number;
+  expected_at?: string;
+  delayed_remaining?: number; // s
+  payload?: string; // base64
+}
+
+export interface TopicMetric {
+  topic: string;
+  create_time?: string;
+  metrics: Record<string, number>;
+}
+
+export interface Trace {
+  name: string;
+  type: string; // clientid, topic, ip_address
+  clientid?: string;
+  topic?: string;
+  ip_address?: string;
+  status?: string; // running, waiting, stopped
+  start_at?: string;
+  end_at?: string;
+  log_size?: Record<string, number>; // of each node
+}
+
+export interface TracePiece {
+  items: string;
+  meta: { position?: number; bytes?: number; hint?: string };
 }
