@@ -12,6 +12,7 @@ struct store;
 struct admin;
 struct acl_file;
 struct admin_reload;
+struct traces;
 
 /* One key of the configuration, as it was loaded; none of the values is a secret. */
 struct admin_setting {
@@ -38,6 +39,7 @@ struct admin_conf {
     uint32_t drain_rate; /* clients a second where the command names none */
     const char *ctl_socket;
     struct acl_file *acl_file;
+    struct traces *traces;
     struct admin_http http[ADMIN_HTTPS + 1];
     const char *data_dir; /* for the password of the first start */
     const char *log_file; /* NULL: the log goes elsewhere */

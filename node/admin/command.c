@@ -3,13 +3,15 @@
 
 #include "proto/base/check.h"
 
+#include <stdlib.h>
 #include <stdio.h>
 #include <time.h>
 
 static const struct command *const tables[] = {
-    commands_node,    commands_clients, commands_topics, commands_retainer, commands_listeners,
-    commands_cluster, commands_alarms,  commands_bans,   commands_overload, commands_auth,
-    commands_watch,   commands_delayed, commands_acl,    commands_transfer, commands_reload};
+    commands_node,      commands_clients, commands_topics, commands_retainer,
+    commands_listeners, commands_cluster, commands_alarms, commands_bans,
+    commands_overload,  commands_auth,    commands_watch,  commands_delayed,
+    commands_acl,       commands_reload,  commands_trace,  commands_transfer};
 
 const struct command *command_at(size_t i)
 {
@@ -20,6 +22,23 @@ const struct command *command_at(size_t i)
         }
     }
     return NULL;
+}
+
+bool duration_read(const char *text, uint64_t *out_ms)
+{
+    static const struct {
+        char unit;
+        uint64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60 * 1000}, {'h', 3600 * 1000}, {'d', 24 * 3600 * 1000}};
+    char *end;
+    unsigned long v = strtoul(text, &end, 10);
+    uint64_t unit = *end == 0 ? 1000 : 0;
+    for (size_t i = 0; i < array_len(units); i++) {
+        if (end[0] == units[i].unit && end[1] == 0)
+            unit = units[i].ms;
+    }
+    *out_ms = v * unit;
+    return text[0] >= '0' && text[0] <= '9' && v > 0 && v <= 100000000 && unit > 0;
 }
 
 static uint64_t clock_ms(clockid_t clock)

@@ -70,6 +70,8 @@ void call_fini(struct call *c);
 
 /* For commands: the metrics whose names begin so, sorted. */
 void figures_put(struct call *c, const char *prefix);
+/* For commands: "90", "90s", "5m", "2h", "7d". */
+bool duration_read(const char *text, uint64_t *out_ms);
 /* For commands: status 1 and a line. */
 void call_fail(struct call *c, const char *line);
 
@@ -109,7 +111,8 @@ extern const struct command commands_auth[];
 extern const struct command commands_watch[];
 extern const struct command commands_delayed[];
 extern const struct command commands_acl[];
-extern const struct command commands_transfer[];
 extern const struct command commands_reload[];
+extern const struct command commands_trace[];
+extern const struct command commands_transfer[];
 
 #endif

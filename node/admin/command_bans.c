@@ -64,24 +64,6 @@ static void list(struct call *c)
 
 /* ---- add and del ---------------------------------------------------------------------------------- */
 
-/* "90", "90s", "5m", "2h", "7d". */
-static bool duration_read(const char *text, uint64_t *out_ms)
-{
-    static const struct {
-        char unit;
-        uint64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60 * 1000}, {'h', 3600 * 1000}, {'d', 24 * 3600 * 1000}};
-    char *end;
-    unsigned long v = strtoul(text, &end, 10);
-    uint64_t unit = *end == 0 ? 1000 : 0;
-    for (size_t i = 0; i < array_len(units); i++) {
-        if (end[0] == units[i].unit && end[1] == 0)
-            unit = units[i].ms;
-    }
-    *out_ms = v * unit;
-    return text[0] >= '0' && text[0] <= '9' && v > 0 && v <= 100000000 && unit > 0;
-}
-
 static bool change_read(const struct call *c, struct act_ban *a)
 {
     uint64_t ms;

@@ -188,8 +188,8 @@ static struct bufferevent *buffers_new(struct event_base *base, struct certs *ce
 {
     if (!certs)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    enum io_cert_name user_from;
-    SSL_CTX *ctx = certs_ref(certs, &user_from);
+    enum io_cert_name unused;
+    SSL_CTX *ctx = certs_ref(certs, &unused);
     SSL *ssl = SSL_new(ctx);
     SSL_CTX_free(ctx);
     CHECK(ssl);

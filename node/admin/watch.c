@@ -3,6 +3,7 @@
 
 #include "node/admin/process.h"
 #include "node/admin/reload.h"
+#include "node/admin/tracing.h"
 #include "node/io/acl_file.h"
 #include "node/io/certs.h"
 #include "proto/base/check.h"
@@ -138,6 +139,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     secrets_look(env, wall_ms);
     cluster_look(env, wall_ms);
     alarms_end(&env->alarms, wall_ms);
+    tracing_tick(env);
 }
 
 struct watch *watch_new(struct admin_env *env, struct event_base *base)

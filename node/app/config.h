@@ -193,6 +193,10 @@ struct config_log {
     uint64_t rotation_count;
 };
 
+struct config_trace {
+    uint64_t max_file_size;
+};
+
 struct config_cluster {
     bool enable;
     const char *name;
@@ -300,6 +304,7 @@ struct config {
     struct config_overload overload;
     struct config_storage storage;
     struct config_log log;
+    struct config_trace trace;
     struct config_cluster cluster;
     struct config_http http;
     struct config_http https;

@@ -36,6 +36,7 @@ static const char *const barriers[] = {"peers", "local", NULL};
 #define REQUIRED CONFIG_F_REQUIRED
 #define URL_PATH CONFIG_F_URL_PATH
 #define BYTES    CONFIG_F_BYTES
+#define SECRET   CONFIG_F_SECRET
 
 #define MS_S   1000ull
 #define MS_H   (3600 * MS_S)
@@ -155,14 +156,14 @@ const struct config_key config_keys[] = {
         "claim that is the user name, whatever the client calls itself; empty: what it calls itself counts"),
     KEY("authentication.jwt.leeway", DURATION, SECONDS, auth.jwt_leeway_ms, "0s", 0, MS_H, NULL,
         "by how much clocks may differ when a token's times are looked at"),
-    KEY("authentication.http.url", STRING, 0, auth.http_url, "", 0, 2000, NULL,
+    KEY("authentication.http.url", STRING, SECRET, auth.http_url, "", 0, 2000, NULL,
         "URL of a server that is asked about each client, which may have ${clientid}, ${username}, ${password}, ${peerhost} and ${cert_common_name}; empty: none is"),
     KEY("authentication.http.method", ENUM, 0, auth.http_method, "post", 0, 0, http_methods,
         "how it is asked"),
-    KEY("authentication.http.body", STRING, 0, auth.http_body,
+    KEY("authentication.http.body", STRING, SECRET, auth.http_body,
         "{\"clientid\":\"${clientid}\",\"username\":\"${username}\",\"password\":\"${password}\"}", 0, 4000, NULL,
         "what is posted, with the same placeholders; they are escaped as JSON, or for a form when a header says application/x-www-form-urlencoded"),
-    KEY("authentication.http.headers", LIST, 0, auth.http_headers, "[]", 0, 32, NULL,
+    KEY("authentication.http.headers", LIST, SECRET, auth.http_headers, "[]", 0, 32, NULL,
         "headers of the request, NAME: VALUE"),
     KEY("authentication.http.ssl.cacertfile", PATH, 0, auth.http_cacertfile, "", 0, 0, NULL,
         "PEM file with the authorities that sign the server's certificate; empty: those of the system"),
@@ -348,6 +349,9 @@ const struct config_key config_keys[] = {
         "PEM file of its private key, without a passphrase"),
     KEY("dashboard.token_expired_time", DURATION, 0, token_expired_time_ms, "60m", 60 * MS_S, 24 * MS_H, NULL,
         "a login to dashboard or API that is not used for so long ends; at the latest after a day"),
+
+    KEY("trace.max_file_size", SIZE, 0, trace.max_file_size, "64MB", 4 * KB, TB, NULL,
+        "a trace ends when its file, NAME.log in the folder trace of node.data_dir, has this size"),
 
     KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
         "what is logged: this level and those above it"),

@@ -36,6 +36,7 @@ enum config_flag {
     CONFIG_F_REQUIRED = 1u << 7, /* of a listener that is not named default: there is no default */
     CONFIG_F_URL_PATH = 1u << 8, /* a string that starts with "/" */
     CONFIG_F_BYTES = 1u << 9,    /* a rate of bytes: "1MB/s" */
+    CONFIG_F_SECRET = 1u << 12,  /* may hold a secret: reports and the API do not show it */
 };
 
 struct config_key {

@@ -9,13 +9,16 @@
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
 #include "node/io/io.h"
+#include "node/io/traces.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 #include "storage/writer.h"
 
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -26,6 +29,8 @@ struct parts {
     const struct config *conf;
     struct log_sink *log;
     struct reload *reload;
+    struct traces *traces;
+    char *trace_folder;
     struct store *store;
     struct writer *writer;
     struct node *node;
@@ -182,6 +187,13 @@ static enum err acl_make(struct parts *p)
 static enum err core_start(struct parts *p)
 {
     struct acl *acl = acl_file_acl(p->acl_file);
+    size_t folder_n = strlen(p->conf->node.data_dir) + sizeof "/trace";
+    p->trace_folder = mem_alloc(folder_n);
+    snprintf(p->trace_folder, folder_n, "%s/trace", p->conf->node.data_dir);
+    p->traces = traces_new(&(struct traces_conf){.folder = p->trace_folder,
+                                                 .bytes_max = p->conf->trace.max_file_size,
+                                                 .shards = (uint32_t)p->conf->node.workers,
+                                                 .log = p->log});
     const struct config_authorization *az = &p->conf->authorization;
     struct node_conf nc = {
         .name = p->conf->node.name,
@@ -197,6 +209,7 @@ static enum err core_start(struct parts *p)
         .acl = acl,
         .acl_slots = az->cache_enable ? (uint32_t)az->cache_max_size : 0,
         .store = p->store,
+        .trace = traces_sink(p->traces),
         .vet = authn_ops(p->authn),
         .log = p->log,
         .defer_free = io_defer_free,
@@ -328,6 +341,7 @@ static enum err admin_start(struct parts *p)
         .auth_is_down = auth_is_down,
         .auth_ctx = p,
         .acl_file = p->acl_file,
+        .traces = p->traces,
         .boot_wall_ms = p->boot_wall_ms,
         .settings = shown->settings,
         .settings_n = shown->settings_n,
@@ -370,6 +384,8 @@ static void parts_stop(struct parts *p)
     io_free(p->io);
     authn_free(p->authn);
     node_free(p->node);
+    traces_free(p->traces);
+    free(p->trace_folder);
     acl_file_free(p->acl_file);
     io_defer_barrier();
     store_close(p->store);

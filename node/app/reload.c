@@ -37,6 +37,12 @@ static bool is_live(const struct config_item *item)
     return item->key->flags & CONFIG_F_RELOAD;
 }
 
+static const char *text_shown(const struct config_item *item)
+{
+    bool is_set = item->origin != CONFIG_FROM_DEFAULT;
+    return item->key->flags & CONFIG_F_SECRET && is_set ? "(hidden)" : item->text;
+}
+
 /* An item as it was at the start or as it is now, whichever counts. */
 static const struct config_item *item_in_force(const struct reload *r, const struct config_item *boot)
 {
@@ -52,7 +58,7 @@ static void settings_show(struct reload *r)
     for (size_t i = 0; i < boot->items_n; i++) {
         const struct config_item *item = item_in_force(r, &boot->items[i]);
         if (item->given)
-            shown[n++] = (struct admin_setting){item->path, item->text, item->where};
+            shown[n++] = (struct admin_setting){item->path, text_shown(item), item->where};
     }
     r->result.settings = shown;
     r->result.settings_n = n;
@@ -74,8 +80,8 @@ static void change_add(struct reload *r, struct admin_change **list, size_t *n,
     *list = mem_realloc(*list, (*n + 1) * sizeof **list);
     (*list)[(*n)++] = (struct admin_change){
         .key = config_arena_str(r->arena, before ? before->path : after->path),
-        .before = before ? config_arena_str(r->arena, before->text) : "(not there)",
-        .after = after ? config_arena_str(r->arena, after->text) : "(not there)",
+        .before = before ? config_arena_str(r->arena, text_shown(before)) : "(not there)",
+        .after = after ? config_arena_str(r->arena, text_shown(after)) : "(not there)",
     };
 }
 

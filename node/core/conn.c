@@ -75,6 +75,8 @@ void conn_sent(struct conn *c, uint32_t n)
     c->send_bytes += n;
     sh->counters.v[C_BYTES_SENT] += n;
     COUNT(sh, PACKETS_SENT);
+    if (unlikely(sh->tracer.on))
+        trace_sent(c, n);
     conn_mark_dirty(c);
 }
 
@@ -147,6 +149,8 @@ static void conn_end(struct conn *c, enum conn_end end)
     char id[LOG_ESCAPED_MAX];
     if (c->state == CONN_CLOSING)
         return;
+    if (unlikely(sh->tracer.on))
+        trace_ended(c, end);
     if (c->session) {
         LOG(sh->node->conf.log, LOG_DEBUG, "client disconnected client_id=\"%s\" reason=%s",
             log_escape(id, session_id(c->session)), conn_end_name(end));
@@ -215,6 +219,8 @@ bool conn_fail(struct conn *c, enum reason code, const char *text)
     LOG(c->shard->node->conf.log, LOG_INFO, "client fault peer=%s:%u code=0x%02x what=\"%s\"",
         c->peer.address, c->peer.port, (unsigned)code, text ? text : "");
     refusal_count(c->shard, REFUSAL_PACKET, code);
+    if (unlikely(c->shard->tracer.on))
+        trace_note(c, "fault", bytes_of(NULL, 0), text);
     conn_close(c, code, text, CONN_END_FAULT);
     return false;
 }
@@ -233,6 +239,8 @@ static bool dispatch(struct conn *c, uint8_t *p, const struct frame *f)
     struct fault fault;
     if (likely(f->first >> 4 == PACKET_PUBLISH && c->state == CONN_OPEN))
         return on_publish(c, p, f);
+    if (unlikely(sh->tracer.on))
+        trace_received(c, f->first, bytes_of(body, f->body_n));
     if (c->state == CONN_NEW) {
         if (f->first != PACKET_CONNECT << 4)
             return conn_fail(c, RC_PROTOCOL_ERROR, "The first packet must be CONNECT"); /* [MQTT-3.1.0-1] */

@@ -73,6 +73,7 @@ struct conn {
     uint64_t rx_ms;             /* when the last packet came */
     uint32_t keep_alive_ms;     /* 0: none; already multiplied */
     uint32_t packet_size_max;   /* the client's; 0: none */
+    uint32_t traced;            /* numbers of traces of it, a bit each, see trace.h */
     uint8_t state;              /* enum conn_state */
     uint8_t version;            /* enum mqtt_version */
     uint8_t end;                /* enum conn_end */

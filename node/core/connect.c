@@ -34,6 +34,8 @@ static bool connack_send(struct conn *c, const struct connack *a)
     LOG(sh->node->conf.log, LOG_INFO, "client refused peer=%s:%u code=0x%02x what=\"%s\"", c->peer.address,
         c->peer.port, (unsigned)a->code, a->text ? a->text : "");
     refusal_count(sh, REFUSAL_CONNECT, a->code);
+    if (unlikely(sh->tracer.on))
+        trace_note(c, "refused", bytes_of(NULL, 0), a->text);
     conn_close(c, a->code, NULL, CONN_END_REFUSED);
     return false;
 }
@@ -292,6 +294,8 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     }
     c->version = (uint8_t)k.version;
     c->packet_size_max = k.packet_size_max;
+    if (unlikely(c->shard->tracer.on))
+        trace_connect(c, &k);
     if (ban_stops(c, &k))
         return connect_refuse(c, RC_BANNED, banned);
     if (unlikely(c->shard->overload.level != LOAD_NORMAL))

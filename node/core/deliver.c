@@ -73,6 +73,8 @@ static void deliver_qos0(struct shard *sh, struct publication *p, struct session
     }
     if (c) {
         COUNT(sh, DROPPED_SLOW_READER);
+        if (unlikely(sh->tracer.on))
+            trace_session_note(s, "dropped", p->m.topic, "It reads too slowly");
         s->dropped++;
         return;
     }
@@ -106,6 +108,8 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     size_t bytes = sizeof(struct msg) + p->m.topic.n + p->m.props.n + p->m.payload.n;
     if (!now && is_full(s, sh->settings, bytes)) {
         COUNT(sh, DROPPED_QUEUE_FULL);
+        if (unlikely(sh->tracer.on))
+            trace_session_note(s, "dropped", p->m.topic, "The queue is full");
         s->dropped++;
         return false;
     }
@@ -319,8 +323,11 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
     }
     if (!p->receivers && unlikely(sh->topic_metrics.all.n))
         topic_metrics_dropped(sh, p->m.topic);
-    if (!p->receivers && !p->refused)
+    if (!p->receivers && !p->refused) {
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
+        if (unlikely(sh->tracer.on) && p->conn)
+            trace_note(p->conn, "dropped", p->m.topic, "Nobody has subscribed to it");
+    }
     if (!p->receivers && p->refused && !p->failed)
         p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
 }

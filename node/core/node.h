@@ -14,6 +14,7 @@
 struct acl;
 struct peers;
 struct routes;
+struct trace_sink;
 struct vet_ops;
 
 struct node_conf {
@@ -33,6 +34,7 @@ struct node_conf {
     struct acl *acl;                 /* NULL: everybody may do everything; each shard takes a reference */
     uint32_t acl_slots;              /* verdicts that a shard remembers */
     struct store *store;
+    const struct trace_sink *trace; /* NULL: there are no traces */
     struct log_sink *log;
     /* Frees p when no shard can still see it (RCU); NULL: at once, for single-threaded use. */
     void (*defer_free)(void *p);

@@ -110,6 +110,8 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
     }
     if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
         pub->failed = RC_NOT_AUTHORIZED;
+        if (unlikely(sh->tracer.on))
+            trace_note(c, "denied", pub->m.topic, pub->denied);
         return RC_NOT_AUTHORIZED;
     }
     if (pub->m.retain)
@@ -255,6 +257,8 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p.m.qos]++;
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
+    if (unlikely(sh->tracer.on))
+        trace_publish_received(c, &p);
     bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))

@@ -111,8 +111,11 @@ static const uint8_t *form_get(struct shard *sh, struct publication *p, unsigned
 }
 
 static inline void count_out(struct shard *sh, struct conn *c, const struct publication *p, uint32_t n,
-                             unsigned qos)
+                             const struct publish_how *how)
 {
+    unsigned qos = how->qos;
+    if (unlikely(sh->tracer.on))
+        trace_publish_sent(c, p, qos, how->packet_id);
     if (unlikely(sh->topic_metrics.all.n))
         topic_metrics_out(sh, p->m.topic, qos);
     c->send_packets++;
@@ -160,7 +163,7 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
     outbuf_commit(&c->out, m ? b : bytes_put(b, o.payload));
     if (m)
         outbuf_push_payload(&c->out, m);
-    count_out(sh, c, p, size, how->qos);
+    count_out(sh, c, p, size, how);
     return true;
 }
 
@@ -182,7 +185,7 @@ bool conn_publish(struct shard *sh, struct conn *c, struct publication *p, const
         be16_put(b + f.header_n + 2 + p->m.topic.n, how->packet_id);
     }
     outbuf_commit(&c->out, b + n);
-    count_out(sh, c, p, n, how->qos);
+    count_out(sh, c, p, n, how);
     return true;
 }
 

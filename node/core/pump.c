@@ -26,6 +26,8 @@ static void send_slot(struct session *s, struct slot *slot, uint64_t seq)
         if (msg_is_expired(slot->msg,
                            sh->wall_ms)) { /* [MQTT-3.3.2-5]; never once it was sent [MQTT-4.3.3-7] */
             COUNT(sh, DROPPED_EXPIRED);
+            if (unlikely(sh->tracer.on))
+                trace_session_note(s, "dropped", msg_topic(slot->msg), "It has expired");
             session_acked(s, seq);
             return;
         }

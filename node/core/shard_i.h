@@ -26,6 +26,7 @@
 #include "node/core/subs.h"
 #include "node/core/vet.h"
 #include "node/core/topic_metrics.h"
+#include "node/core/trace.h"
 
 /* The publish that is being delivered: encoded once per form, see deliver.c. */
 struct encoder {
@@ -86,6 +87,7 @@ struct shard {
     struct flapping flapping;
     struct exclusives exclusives;
     struct topic_metrics topic_metrics;
+    struct tracer tracer;
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;

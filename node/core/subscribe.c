@@ -239,6 +239,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             denied ? RC_NOT_AUTHORIZED : session_subscribe(s, &item, sub.subscription_id, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
+        if (unlikely(c->shard->tracer.on) && code >= RC_UNSPECIFIED_ERROR)
+            trace_note(c, denied ? "denied" : "refused", item.filter, b->text);
         if (code >= RC_UNSPECIFIED_ERROR &&
             c->version == MQTT_V31) { /* its SUBACK has no code for a failure */
             conn_fail(c, code, b->text);

@@ -202,6 +202,13 @@ class WhatNeedsARestart(ReloadCase):
         self.assertEqual(self.reload(node), [want])
         self.assertEqual(self.reload(node, {"storage.sync": None}), [])
 
+    def test_secrets_are_not_shown(self):
+        node = self.running()
+        node.configure({**node.settings, "authentication.http.url": "http://127.0.0.1:1/hush", "authentication.http.headers": '["X-Key: hush"]'})
+        lines = self.reload(node)
+        self.assertIn("restart authentication.http.headers: [] -> (hidden)", lines)
+        self.assertNotIn("hush", node.log())
+
     def test_what_follows_from_it_does_not_change(self):
         """A password file that is not read yet must not shut out those who come without a password."""
         node = self.running()

@@ -11,7 +11,7 @@
 
 static void settings(struct api_call *c)
 {
-    const struct settings *set = node_conf(c->env->conf.node)->settings;
+    const struct settings *set = node_settings(c->env->conf.node);
     json_t *o = json_object();
     json_put(o, "enable", json_boolean(set->delayed_available));
     json_put(o, "max_delayed_messages", json_of_u64(set->delayed_count_max));

@@ -118,7 +118,7 @@ static const char *strategy_name(const struct api_call *c)
         [SHARE_ROUND_ROBIN] = "round_robin",     [SHARE_RANDOM] = "random",         [SHARE_STICKY] = "sticky",
         [SHARE_HASH_CLIENTID] = "hash_clientid", [SHARE_HASH_TOPIC] = "hash_topic", [SHARE_LOCAL] = "local",
     };
-    return names[node_conf(c->env->conf.node)->settings->share_strategy];
+    return names[node_settings(c->env->conf.node)->share_strategy];
 }
 
 static void row_join(const struct api_call *c, json_t *by_topic, const char *node, const json_t *row)

@@ -10,7 +10,7 @@
 
 static const struct settings *settings_of(const struct api_call *c)
 {
-    return node_conf(c->env->conf.node)->settings;
+    return node_settings(c->env->conf.node);
 }
 
 /* A checked rule: ACTION SOURCE EXPRESSION DEST. */

@@ -169,7 +169,7 @@ static void done_merge(struct api_call *c)
 
 static const struct settings *settings_of(const struct api_call *c)
 {
-    return node_conf(c->env->conf.node)->settings;
+    return node_settings(c->env->conf.node);
 }
 
 static void slow_settings(struct api_call *c)
