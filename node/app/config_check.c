@@ -116,14 +116,11 @@ static void jwt_files_check(struct config_build *b)
 static void http_auth_check(struct config_build *b)
 {
     const struct config_auth *c = &b->conf->auth;
-    static const char *const templates[] = {"authentication.http.url", "authentication.http.body"};
-    const char *texts[] = {c->http_url, c->http_body}, *fault;
-    for (size_t i = 0; i < array_len(templates); i++)
-        if ((fault = hook_template_judge(texts[i])))
-            config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[i]), fault);
-    if (*c->http_url && strncmp(c->http_url, "http://", 7) != 0 && strncmp(c->http_url, "https://", 8) != 0)
-        config_build_note(b, CONFIG_ERROR, config_build_item(b, templates[0]),
-                          "must begin with http:// or https://");
+    const char *fault = *c->http_url ? hook_url_judge(c->http_url) : NULL;
+    if (fault)
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.url"), fault);
+    if ((fault = hook_template_judge(c->http_body)))
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.body"), fault);
     for (size_t i = 0; i < c->http_headers.n; i++)
         if ((fault = authn_http_header_judge(c->http_headers.v[i])))
             config_build_note(

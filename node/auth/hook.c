@@ -43,6 +43,16 @@ const char *hook_template_judge(const char *template)
     return NULL;
 }
 
+const char *hook_url_judge(const char *url)
+{
+    const char *first = strstr(url, "${"), *query = strchr(url, '?');
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        return "must begin with http:// or https://";
+    if (first && (!query || first < query))
+        return "may have placeholders in its query only, behind the ?";
+    return hook_template_judge(url);
+}
+
 /* A byte makes at most six: \u001f. */
 enum { ENCODED_MAX = 6 };
 
@@ -54,7 +64,8 @@ static size_t url_put(char *out, uint8_t b)
                              : snprintf(out, ENCODED_MAX + 1, "%%%02X", b));
 }
 
-/* Passwords need not be UTF-8, but JSON is: what is not becomes '?', which fits nobody's password. */
+/* Passwords need not be UTF-8, but JSON is: what is not becomes '?'. Who asks does not ask with such a one.
+ */
 static size_t json_put(char *out, uint8_t b, bool is_utf8)
 {
     if (b < 0x20)
@@ -127,18 +138,21 @@ bool breaker_is_open(const struct breaker *b)
     return b->failures >= BREAKER_FAILURES;
 }
 
-bool breaker_lets(struct breaker *b, uint64_t now_ms)
+bool breaker_lets(struct breaker *b, uint64_t now_ms, bool *is_probe)
 {
+    *is_probe = false;
     if (!breaker_is_open(b))
         return true;
     if (b->is_probing || now_ms < b->open_until_ms)
         return false;
-    b->is_probing = true;
+    b->is_probing = *is_probe = true;
     return true;
 }
 
-void breaker_note(struct breaker *b, bool has_answered, uint64_t now_ms)
+void breaker_note(struct breaker *b, bool has_answered, bool is_probe, uint64_t now_ms)
 {
+    if (breaker_is_open(b) && !is_probe)
+        return;
     b->is_probing = false;
     if (has_answered) {
         b->failures = 0;

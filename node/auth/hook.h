@@ -21,6 +21,9 @@ enum hook_encoding {
  * ${peerhost} and
  * ${cert_common_name}. */
 const char *hook_template_judge(const char *template);
+/* Of a URL as well: what a client sends may only be in its query, for elsewhere it would choose whom or what
+ * is asked. */
+const char *hook_url_judge(const char *url);
 /* From malloc(), ends with NUL; what a client does not have is empty. It may hold a password: wipe it. */
 char *hook_fill(const char *template, enum hook_encoding encoding, const struct hook_client *c);
 
@@ -41,8 +44,10 @@ struct breaker {
     uint64_t open_until_ms;
     bool is_probing;
 };
-bool breaker_lets(struct breaker *b, uint64_t now_ms);
-void breaker_note(struct breaker *b, bool has_answered, uint64_t now_ms);
+/* *is_probe is for breaker_note(): of an open breaker only the probe counts, not what was asked before it
+ * opened. */
+bool breaker_lets(struct breaker *b, uint64_t now_ms, bool *is_probe);
+void breaker_note(struct breaker *b, bool has_answered, bool is_probe, uint64_t now_ms);
 bool breaker_is_open(const struct breaker *b);
 
 #endif

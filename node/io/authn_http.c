@@ -4,6 +4,7 @@
 #include "node/auth/hook.h"
 #include "node/core/identity.h"
 #include "proto/base/mem.h"
+#include "proto/topic/utf8.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -258,7 +259,9 @@ static bool request(const struct authn_http *h, const struct vet_ask *q, long *s
     curl_easy_setopt(thread_curl, CURLOPT_POSTFIELDS, NULL);
     text_wipe(url);
     text_wipe(body);
-    return code == CURLE_OK;
+    if (code == CURLE_WRITE_ERROR) /* longer than an answer may be: it is one, and is not understood */
+        r->n = 0;
+    return code == CURLE_OK || code == CURLE_WRITE_ERROR;
 }
 
 /* Once a second at most: answers come by the thousand. */
@@ -275,11 +278,11 @@ static void malformed_tell(struct authn_http *h)
 }
 
 /* Whether the server has opened or closed the breaker by it is a line in the log. */
-static void outcome_note(struct authn_http *h, bool has_answered, const char *why)
+static void outcome_note(struct authn_http *h, bool has_answered, bool is_probe, const char *why)
 {
     pthread_mutex_lock(&h->lock);
     bool was_open = breaker_is_open(&h->breaker);
-    breaker_note(&h->breaker, has_answered, now_ms());
+    breaker_note(&h->breaker, has_answered, is_probe, now_ms());
     bool is_open = breaker_is_open(&h->breaker);
     pthread_mutex_unlock(&h->lock);
     if (is_open && !was_open)
@@ -298,19 +301,27 @@ static enum vet_verdict unavailable(const struct authn_http *h, struct vet_answe
     return VET_REFUSE;
 }
 
+/* JSON cannot say what is no UTF-8. */
+static bool is_sayable(const struct authn_http *h, const struct vet_ask *q)
+{
+    return !h->conf.is_post || h->body_encoding != HOOK_JSON || utf8_is_valid(q->password);
+}
+
 enum vet_verdict authn_http_ask(struct authn_http *h, const struct vet_ask *q, struct vet_answer *out)
 {
     const char *why = "";
     long status = 0;
-    bool is_malformed;
+    bool is_malformed, is_probe;
+    if (!is_sayable(h, q))
+        return VET_NEXT;
     pthread_mutex_lock(&h->lock);
-    bool lets = breaker_lets(&h->breaker, now_ms());
+    bool lets = breaker_lets(&h->breaker, now_ms(), &is_probe);
     pthread_mutex_unlock(&h->lock);
     if (!lets)
         return unavailable(h, out);
     struct reply *r = mem_zalloc(sizeof *r);
     bool has_answered = request(h, q, &status, r, &why);
-    outcome_note(h, has_answered, why);
+    outcome_note(h, has_answered, is_probe, why);
     enum hook_answer a = hook_answer_read(status, bytes_of(r->p, r->n), &is_malformed);
     free(r);
     if (!has_answered)

@@ -37,5 +37,7 @@ bool admin_on_frame(struct mesh *m, const struct peer *p, struct bytes body)
         return false;
     if (m->on_admin)
         m->on_admin(m->on_admin_ctx, peer_name(p), &a);
+    else if (a.kind == RPC_ADMIN_CALL) /* nobody answers here: said at once, by an answer without bytes */
+        mesh_admin_send(m, peer_name(p), &(struct rpc_admin){.kind = RPC_ADMIN_PIECE, .id = a.id});
     return true;
 }

@@ -93,7 +93,7 @@ class HttpAuth(Case):
         node = self.asked_node(says("allow"))
         for reply in ((200, b""), (200, b"allow"), (200, b'{"result": 1}'), (404, b""), (500, b'{"result":"allow"}'), (200, b"x" * 100000)):
             self.server.answer = lambda *_, r=reply: r
-            self.connects(node, 0x88 if len(reply[1]) > 64 << 10 else 0x86)
+            self.connects(node, 0x86)
         self.assertIn("not understood", node.log())
 
     def test_what_the_server_is_told(self):
@@ -166,7 +166,8 @@ class HttpAuth(Case):
         self.assertNotIn("very secret", node.log())
 
     def test_wrong_configuration_stops_the_start(self):
-        for keys, said in (({"url": "ftp://x/"}, "http://"), ({"url": "http://x/${nme}"}, "placeholder"),
+        for keys, said in (({"url": "ftp://x/"}, "http://"), ({"url": "http://x/?${nme}"}, "placeholder"),
+                           ({"url": "http://x/${username}"}, "behind the ?"), ({"url": "http://${username}/"}, "behind the ?"),
                            ({"url": "http://x/", "headers": ["x"]}, "NAME: VALUE")):
             node = self.node({f"authentication.http.{k}": v for k, v in keys.items()}, start=False)
             done = node.cli("start")

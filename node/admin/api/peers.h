@@ -21,8 +21,8 @@ struct peers;
 enum {
     PEERS_PIECE_BYTES = 128 * 1024,
     PEERS_ANSWER_BYTES_MAX = 64 << 20,
-    PEERS_CALLS_MAX = 64, /* under way, of each kind */
-    PEERS_SILENCE_MS = 10000,
+    PEERS_CALLS_MAX = 64,    /* under way, of each kind */
+    PEERS_SILENCE_MS = 4000, /* less than a connection of HTTP may last */
 };
 
 /* env->conf.cluster is there. Sets itself as the peers of the api. */

@@ -22,6 +22,7 @@ extern const struct api_route api_routes_configs[];
 extern const struct api_route api_routes_delayed[];
 extern const struct api_route api_routes_rules[];
 extern const struct api_route api_routes_watch[];
+extern const struct api_route api_routes_trace[];
 extern const struct api_route api_routes_groups[];
 
 #endif

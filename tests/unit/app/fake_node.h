@@ -68,6 +68,9 @@ static inline int fake_node(const struct config *conf, const char *const *env, s
     sigset_t set;
     struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
     (void)env;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_UNBLOCK, &set, NULL); /* its handler is enough for the log */
     LOG(log, LOG_NOTICE, "node start name=%s", conf->node.name);
     if (how && strcmp(how, "die") == 0) {
         LOG(log, LOG_ERROR, "node died reason=told");

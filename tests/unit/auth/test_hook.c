@@ -42,6 +42,11 @@ static void templates_are_judged(void **state)
         hook_template_judge("${clientid}${username}${password}${peerhost}${cert_common_name} $x {y}"));
     assert_non_null(hook_template_judge("${pasword}"));
     assert_non_null(hook_template_judge("${clientid} ${"));
+    assert_null(hook_url_judge("https://h/a?u=${username}&c=${clientid}"));
+    assert_non_null(hook_url_judge("https://h/${username}/a?c=${clientid}"));
+    assert_non_null(hook_url_judge("https://${username}/"));
+    assert_non_null(hook_url_judge("file:///etc/passwd"));
+    assert_non_null(hook_url_judge("http://h/?u=${nme}"));
 }
 
 static enum hook_answer answer(long status, const char *body, bool wants_malformed)
@@ -71,21 +76,26 @@ static void answers_are_those_of_emqx(void **state)
 static void the_breaker_opens_probes_and_closes(void **state)
 {
     struct breaker b = {0};
+    bool is_probe;
     (void)state;
     for (int i = 0; i < BREAKER_FAILURES; i++) {
-        assert_true(breaker_lets(&b, 1000));
-        breaker_note(&b, false, 1000);
+        assert_true(breaker_lets(&b, 1000, &is_probe));
+        assert_false(is_probe);
+        breaker_note(&b, false, false, 1000);
     }
     assert_true(breaker_is_open(&b));
-    assert_false(breaker_lets(&b, 1000 + BREAKER_OPEN_MS - 1));
-    assert_true(breaker_lets(&b, 1000 + BREAKER_OPEN_MS));
-    assert_false(breaker_lets(&b, 1000 + BREAKER_OPEN_MS)); /* one at a time */
-    breaker_note(&b, false, 1000 + BREAKER_OPEN_MS);
-    assert_false(breaker_lets(&b, 1000 + 2 * BREAKER_OPEN_MS - 1));
-    assert_true(breaker_lets(&b, 1000 + 2 * BREAKER_OPEN_MS));
-    breaker_note(&b, true, 1000 + 2 * BREAKER_OPEN_MS);
+    assert_false(breaker_lets(&b, 1000 + BREAKER_OPEN_MS - 1, &is_probe));
+    assert_true(breaker_lets(&b, 1000 + BREAKER_OPEN_MS, &is_probe));
+    assert_false(breaker_lets(&b, 1000 + BREAKER_OPEN_MS, &is_probe)); /* one at a time */
+    breaker_note(&b, true, false, 1000 + BREAKER_OPEN_MS); /* one from before: it does not count */
+    assert_true(breaker_is_open(&b));
+    breaker_note(&b, false, true, 1000 + BREAKER_OPEN_MS);
+    assert_false(breaker_lets(&b, 1000 + 2 * BREAKER_OPEN_MS - 1, &is_probe));
+    assert_true(breaker_lets(&b, 1000 + 2 * BREAKER_OPEN_MS, &is_probe));
+    assert_true(is_probe);
+    breaker_note(&b, true, true, 1000 + 2 * BREAKER_OPEN_MS);
     assert_false(breaker_is_open(&b));
-    assert_true(breaker_lets(&b, 0));
+    assert_true(breaker_lets(&b, 0, &is_probe));
 }
 
 static void only_failures_in_a_row_count(void **state)
@@ -93,7 +103,7 @@ static void only_failures_in_a_row_count(void **state)
     struct breaker b = {0};
     (void)state;
     for (int i = 0; i < 100; i++)
-        breaker_note(&b, i % BREAKER_FAILURES == 0, 0);
+        breaker_note(&b, i % BREAKER_FAILURES == 0, false, 0);
     assert_false(breaker_is_open(&b));
 }
 

@@ -292,7 +292,6 @@ export const routes = [
   ["PUT", at(`/trace/${one}/stop`), traceStop],
   ["DELETE", at(`/trace/${one}`), (s, [name]) => (traceOf(s, name) ? [204, void (s.traces = s.traces.filter((x) => x.name !== name))] : found(null))],
   ["GET", at(`/trace/${one}/log`), traceLog],
-  ["GET", at(`/trace/${one}/download`), (s, [name]) => (traceOf(s, name) ? [200, traceOf(s, name).text, "text/plain"] : found(null))],
   ["GET", at("/listeners"), (s) => [200, s.listeners]],
   ["POST", at(`/listeners/${one}/(start|stop|restart)`), listenerAct],
   ["GET", at("/alarms"), (s, _p, q) => page(s.alarms.filter((a) => (q.activated === "false") === Boolean(a.deactivate_at)), q)],

@@ -65,7 +65,21 @@ export const api = {
   traceDelete: (name: string) => http.delete<void>(`trace/${part(name)}`),
   traceLog: (name: string, node: string, position: number, bytes: number) =>
     http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes }),
-  traceDownload: (name: string) => http.blob(`trace/${part(name)}/download`),
+  /* The files of all nodes, one behind the other. */
+  traceDownload: async (name: string, nodes: string[]) => {
+    const files: [string, string][] = [];
+    for (const node of nodes) {
+      let text = "";
+      for (let position = 0, bytes = 1; bytes > 0; ) {
+        const piece = await http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes: 65536 });
+        text += piece.items;
+        bytes = piece.meta.bytes ?? 0;
+        position = piece.meta.position ?? position + bytes;
+      }
+      if (text) files.push([node, text]);
+    }
+    return new Blob(files.map(([node, text]) => (files.length > 1 ? `# ${node}\n${text}` : text)), { type: "text/plain" });
+  },
 
   bans: (query: Query) => pageOf<Ban>("banned", query),
   banAdd: (ban: Ban) => http.post<Ban>("banned", ban),

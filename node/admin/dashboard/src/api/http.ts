@@ -75,14 +75,6 @@ async function send(method: string, url: URL, body: unknown): Promise<Response> 
   }
 }
 
-// For what is no JSON: the bytes as they are.
-async function blob(path: string, query: Query = {}): Promise<Blob> {
-  const token = session.token;
-  const response = await send("GET", address(path, query), undefined);
-  if (response.ok) return response.blob();
-  throw refused(response, await answerOf(response), path, token);
-}
-
 async function request<T>(method: string, path: string, query: Query, body?: unknown): Promise<T> {
   const token = session.token;
   const response = await send(method, address(path, query), body);
@@ -103,7 +95,6 @@ function refused(response: Response, answer: unknown, path: string, token: strin
 }
 
 export const http = {
-  blob,
   get: <T>(path: string, query: Query = {}) => request<T>("GET", path, query),
   post: <T>(path: string, body?: unknown) => request<T>("POST", path, {}, body),
   put: <T>(path: string, body?: unknown) => request<T>("PUT", path, {}, body),
