@@ -94,7 +94,9 @@ class TestPackage(unittest.TestCase):
                 unit = file.read()
             for path in re.findall(r"(?<==)/usr/bin/\S+|/etc/covey/\S+\.yaml", unit):
                 self.assertTrue(os.path.exists(folder + path), path)
-            run(program, "check-config", folder + "/etc/covey/covey.yaml")
+            # Names that steer the tests would be taken for misspelt keys.
+            plain = {k: v for k, v in os.environ.items() if not k.startswith("COVEY_")}
+            run(program, "check-config", folder + "/etc/covey/covey.yaml", env=plain)
 
 
 class TestLife(unittest.TestCase):
