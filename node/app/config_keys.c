@@ -80,6 +80,7 @@ const struct config_key config_keys[] = {
     LISTENER_KEYS("listeners.wss.<name>.", "127.0.0.1:8084"),
     SSL_KEYS("listeners.wss.<name>."),
     WS_KEYS("listeners.wss.<name>."),
+    UNIX_KEYS("listeners.unix.<name>."),
 
     KEY("mqtt.allow_anonymous", ENUM, RELOAD, mqtt.allow_anonymous, "auto", 0, 0, autos,
         "let in clients that no authentication has checked; auto: only where just this machine can connect and no authentication is configured"),
@@ -435,7 +436,7 @@ bool config_key_has_default(const struct config_key *key, const char *path)
     return !(key->flags & CONFIG_F_REQUIRED) || strstr(path, ".default.") != NULL;
 }
 
-static const char *const kinds[] = {"tcp", "ssl", "ws", "wss"};
+static const char *const kinds[] = {"tcp", "ssl", "ws", "wss", "unix"};
 
 const char *config_listener_kind_name(enum config_listener_kind kind)
 {

@@ -163,6 +163,8 @@ static enum io_kind kind_of(enum config_listener_kind k)
         return IO_WS;
     case LISTENER_WSS:
         return IO_WSS;
+    case LISTENER_UNIX:
+        return IO_UNIX;
     }
     return IO_TCP;
 }
@@ -175,6 +177,7 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
     *out = (struct io_listener_conf){
         .kind = kind_of(l->kind),
         .name = l->id,
+        .file = {.path = l->path, .mode = l->mode, .group = l->group},
         .connections_max = limit32(l->max_connections),
         .conn_rate_max = limit32(l->max_conn_rate),
         .backlog = (int)l->backlog,
