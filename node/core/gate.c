@@ -22,6 +22,9 @@ enum {
     ROUND_MAX = UINT8_MAX >> ROUND_SHIFT
 };
 
+/* A verdict that is no rule's. */
+#define VERDICT_SUPERUSER UINT32_MAX
+
 /* A verdict that is remembered. */
 struct gate_slot {
     uint64_t ident; /* 0: empty */
@@ -103,14 +106,18 @@ static void ident_set(struct shard *sh, struct session *s)
     s->ident->is_partial = !s->conn;
     s->ident->cert_name_n = (uint16_t)cert_name.n;
     bytes_put(s->ident->cert_name, cert_name);
+    s->ident->is_superuser = s->conn && s->conn->is_superuser;
     if (s->conn)
         s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
 }
 
 void gate_on_attach(struct shard *sh, struct session *s)
 {
-    if (!sh->gate.acl)
+    if (!sh->gate.acl) { /* what the connection before was does not count when there are rules again */
+        free(s->ident);
+        s->ident = NULL;
         return;
+    }
     ident_set(sh, s);
     for (uint32_t i = 0; i < s->subs_n; i++)
         s->subs[i]->pass = 0;
@@ -157,8 +164,8 @@ static uint32_t verdict_find(struct shard *sh, struct session *s, enum acl_actio
 {
     struct gate *g = &sh->gate;
     struct acl_client c = client_of(sh, s);
-    uint32_t verdict = acl_on_topic(g->acl, &c, action, topic);
-    *allows = acl_allows(g->acl, verdict);
+    uint32_t verdict = s->ident->is_superuser ? VERDICT_SUPERUSER : acl_on_topic(g->acl, &c, action, topic);
+    *allows = verdict == VERDICT_SUPERUSER || acl_allows(g->acl, verdict);
     COUNT(sh, ACL_CACHE_MISS);
     if (!g->slots_n)
         return verdict;
@@ -239,6 +246,8 @@ const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes fil
     if (!sh->gate.acl || topic_filter_parse(filter, 0, &f) != TOPIC_OK) /* refused for its form */
         return NULL;
     struct acl_client c = client_of(sh, s);
+    if (s->ident->is_superuser)
+        return NULL;
     uint32_t verdict = acl_on_filter(sh->gate.acl, &c, f.filter, &is_whole);
     if (acl_allows(sh->gate.acl, verdict))
         return NULL;
@@ -250,7 +259,7 @@ const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes
 {
     struct shard *sh = c->shard;
     uint8_t address[ACL_ADDRESS_N];
-    if (!sh->gate.acl)
+    if (!sh->gate.acl || c->is_superuser)
         return NULL;
     struct acl_client who = {.client_id = client_id,
                              .username = username,
@@ -268,6 +277,8 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
     if (!sh->gate.acl)
         return true;
     struct acl_client c = client_of(sh, s);
+    if (s->ident->is_superuser)
+        return true;
     uint32_t verdict = acl_on_topic(sh->gate.acl, &c, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
     if (acl_allows(sh->gate.acl, verdict))
         return true;
@@ -299,7 +310,7 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
         bool is_whole;
         struct acl_client c = client_of(sh, sub->session);
         uint32_t verdict = acl_on_filter(g->acl, &c, route_filter(sub->route), &is_whole);
-        bool all = is_whole && acl_allows(g->acl, verdict);
+        bool all = sub->session->ident->is_superuser || (is_whole && acl_allows(g->acl, verdict));
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
