@@ -8,6 +8,7 @@
 #include "node/io/authn_files.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
+#include "node/io/authn_scram.h"
 #include "node/io/remember.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -38,6 +39,7 @@ struct job {
 struct authn {
     struct authn_conf conf;
     struct vet_ops ops;
+    uint8_t scram_seed[SCRAM_KEY_N]; /* where the password file has none */
     struct remember *remember;
     struct authn_http *http; /* NULL: not configured */
     pthread_mutex_t lock;
@@ -311,6 +313,16 @@ static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_an
     return refuse(out, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
 }
 
+static enum vet_verdict on_scram(void *ctx, const struct vet_scram_ask *q, struct vet_scram **x,
+                                 struct vet_reply *reply, struct vet_answer *out)
+{
+    struct authn *a = ctx;
+    struct authn_files *f = files_ref(a);
+    enum vet_verdict v = authn_scram(f->has_users ? &f->users : NULL, a->scram_seed, q, x, reply, out);
+    files_unref(a, f);
+    return v;
+}
+
 /* ---- life ----------------------------------------------------------------------------------------- */
 
 enum err authn_new(struct authn **out, const struct authn_conf *conf)
@@ -318,7 +330,8 @@ enum err authn_new(struct authn **out, const struct authn_conf *conf)
     struct authn *a = mem_zalloc(sizeof *a);
     CHECK(conf->threads && conf->threads <= THREADS_MAX);
     a->conf = *conf;
-    a->ops = (struct vet_ops){a, on_ask};
+    a->ops = (struct vet_ops){.ctx = a, .ask = on_ask, .scram = on_scram, .scram_free = authn_scram_free};
+    randombytes_buf(a->scram_seed, sizeof a->scram_seed);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->cond, NULL);
     list_init(&a->queue);
