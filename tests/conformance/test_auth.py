@@ -3,15 +3,10 @@
 
 The first two classes need no user: they show what a server does without, or with an unknown, authentication
 method. Scram speaks SCRAM-SHA-256 (RFC 5802, 7677) with a user of its own broker."""
-import base64
-import hashlib
-import hmac
-import os
-
 from mqttlib import *
+from scram import METHOD, Dialog
 from suite import Case, statement
 
-METHOD = "SCRAM-SHA-256"
 NOT_OF_AUTH = (0x01, 0x02, 0x04, 0x10, 0x11, 0x80, 0x87, 0x8C, 0xFF)
 
 
@@ -113,30 +108,6 @@ class Unasked(Case):
     def test_no_auth_before_v5(self):
         for v in (V31, V311):
             self.client(version=v).send(auth(0x19, with_method(METHOD)), pingreq()).expect_closed(allow=())
-
-
-class Dialog:
-    """The client's side of SCRAM-SHA-256."""
-
-    def __init__(self, user, password):
-        self.password, self.nonce = password, base64.b64encode(os.urandom(18)).decode()
-        self.first_bare = f"n={user},r={self.nonce}"
-        self.first = ("n,," + self.first_bare).encode()
-
-    def final(self, server_first):
-        fields = dict(part.split("=", 1) for part in server_first.decode().split(","))
-        assert fields["r"].startswith(self.nonce) and len(fields["r"]) > len(self.nonce), "server's nonce"
-        assert int(fields["i"]) >= 4096, "iterations"
-        salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
-        without_proof = "c=biws,r=" + fields["r"]
-        signed = ",".join((self.first_bare, server_first.decode(), without_proof)).encode()
-
-        def sign(key, data):
-            return hmac.digest(key, data, "sha256")
-        client_key = sign(salted, b"Client Key")
-        proof = bytes(a ^ b for a, b in zip(client_key, sign(hashlib.sha256(client_key).digest(), signed)))
-        self.server_final = b"v=" + base64.b64encode(sign(sign(salted, b"Server Key"), signed))
-        return (without_proof + ",p=" + base64.b64encode(proof).decode()).encode()
 
 
 class Scram(Case):
