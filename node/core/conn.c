@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn.h"
 
+#include "node/core/acl.h"
 #include "node/core/conn_i.h"
 #include "node/core/enhanced.h"
 #include "node/core/pace.h"
@@ -50,6 +51,7 @@ void conn_fini(struct conn *c)
     enhanced_end(c);
     free(c->username);
     free(c->identity);
+    acl_unref(c->acl);
 }
 
 void conn_timer_set(struct conn *c, uint64_t at_ms)

@@ -90,7 +90,7 @@ static bool connect_step(struct conn *c, struct bytes data)
     struct connect k;
     struct fault f;
     if (step(c, data, &a) == VET_CONTINUE) {
-        free(a.username);
+        vet_answer_fini(&a);
         return auth_send(c, RC_CONTINUE_AUTHENTICATION); /* [MQTT-4.12.0-2] */
     }
     CHECK(decode_connect(x->body, x->n, &k, &f)); /* it was good before */
@@ -105,11 +105,11 @@ static bool again_step(struct conn *c, struct bytes data)
 {
     struct vet_answer a = {0};
     if (step(c, data, &a) == VET_CONTINUE) {
-        free(a.username);
+        vet_answer_fini(&a);
         return auth_send(c, RC_CONTINUE_AUTHENTICATION);
     }
     vet_note(c, session_id(c->session), bytes_str(c->username), &a);
-    free(a.username);
+    vet_answer_fini(&a);
     if (a.verdict == VET_REFUSE) /* [MQTT-4.12.1-2]; a DISCONNECT has no code for wrong passwords */
         return conn_fail(c, RC_NOT_AUTHORIZED, a.text);
     auth_send(c, RC_SUCCESS);

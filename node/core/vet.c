@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/vet.h"
 
+#include "node/core/acl.h"
 #include "node/core/bans.h"
 #include "node/core/conn_i.h"
 #include "node/core/parked.h"
@@ -8,6 +9,14 @@
 #include "proto/base/check.h"
 
 #include <stdlib.h>
+
+void vet_answer_fini(struct vet_answer *a)
+{
+    free(a->username);
+    acl_unref(a->acl);
+    a->username = NULL;
+    a->acl = NULL;
+}
 
 void vets_init(struct vets *v)
 {
@@ -57,6 +66,13 @@ void vet_note(const struct conn *c, struct bytes client_id, struct bytes usernam
         log_refused(c, client_id, username, a);
 }
 
+static void count_asked(struct shard *sh, const struct vet_answer *a)
+{
+    _Static_assert(C_AUTH_HTTP_RECALLED - C_AUTH_HTTP_ALLOW == HOOK_RECALLED - HOOK_SAID_ALLOW, "in order");
+    if (a->asked != HOOK_NOT_ASKED)
+        sh->counters.v[C_AUTH_HTTP_ALLOW + a->asked - HOOK_SAID_ALLOW]++;
+}
+
 /* Nobody knows the client: the answer becomes one that is final. */
 static void answer_nobody(const struct conn *c, const struct connect *k, struct vet_answer *a)
 {
@@ -79,11 +95,13 @@ bool vet_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, stru
         answer_nobody(c, k, a);
     vet_note(c, k->client_id, k->username, a);
     if (a->verdict == VET_REFUSE) {
-        free(a->username);
+        vet_answer_fini(a);
         return connect_refuse(c, a->code, a->text);
     }
     c->username = a->username;
     c->until_ms = a->until_ms;
+    c->acl = a->acl;
+    c->is_superuser = a->verdict == VET_ACCEPT && a->is_superuser;
     if (c->username && ban_stops(c, k))
         return connect_refuse_banned(c);
     return connect_vetted(c, k, body, n);
@@ -110,6 +128,7 @@ bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n)
         a.token = ask.token;
         a.verdict = ops->ask(ops->ctx, &ask, &a, &is_gone);
     }
+    count_asked(sh, &a);
     if (a.verdict != VET_WAIT)
         return vet_take(c, k, body, n, &a);
     parked_new(&sh->vets.waiting, c, a.token, body, n)->is_gone = is_gone;
@@ -121,11 +140,12 @@ void vet_on_answer(struct shard *sh, struct vet_answer *a)
     struct connect k;
     struct fault f;
     struct parked *p = parked_take(&sh->vets.waiting, a->token);
+    count_asked(sh, a);
     if (p && p->conn) {
         CHECK(decode_connect(p->body, p->n, &k, &f)); /* it was good before */
         vet_take(p->conn, &k, p->body, p->n, a);
     } else {
-        free(a->username);
+        vet_answer_fini(a);
     }
     parked_free(p);
 }

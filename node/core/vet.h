@@ -9,10 +9,12 @@
  * The core knows the order of things and not the methods: it asks whoever the node was made with (vet_ops),
  * who answers at once, or later from another thread. Then the CONNECT is parked. */
 
+#include "node/auth/hook.h"
 #include "node/core/settings.h"
 #include "proto/base/list.h"
 #include "proto/mqtt/reason.h"
 
+struct acl;
 struct conn;
 struct connect;
 struct identity;
@@ -41,13 +43,18 @@ struct vet_ask {
 struct vet_answer {
     uint64_t token;
     enum vet_verdict verdict;
-    enum reason code;   /* with VET_REFUSE */
-    const char *text;   /* for the client, may be NULL; lives as long as the program */
-    const char *method; /* "password_file"; NULL: none */
-    char *username;     /* whose rights the client has, instead of the name that it gave; NULL: that one.
-                           From malloc(), the receiver's */
-    uint64_t until_ms;  /* wall clock: the connection ends then; 0: no such time */
+    enum reason code;        /* with VET_REFUSE */
+    const char *text;        /* for the client, may be NULL; lives as long as the program */
+    const char *method;      /* "password_file"; NULL: none */
+    char *username;          /* whose rights the client has, instead of the name that it gave; NULL: that one.
+                                From malloc(), the receiver's */
+    uint64_t until_ms;       /* wall clock: the connection ends then; 0: no such time */
+    bool is_superuser;       /* with VET_ACCEPT: authorization lets it do everything */
+    enum hook_outcome asked; /* of a server that was to be asked */
+    struct acl *acl;         /* rules about it (acl_parse_own()); NULL: none. A reference, the receiver's */
 };
+/* Drops what is the receiver's. */
+void vet_answer_fini(struct vet_answer *a);
 
 /* The method of enhanced authentication (MQTT 5.0 section 4.12), under VET_PASSWORD_FILE. */
 #define VET_SCRAM "SCRAM-SHA-256"
@@ -86,12 +93,12 @@ struct vets {
  * connection is closing. */
 bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n);
 /* The answer about a CONNECT: goes on with connect_vetted(), or refuses. k looks into body. Takes
- * a->username. False: the connection is closing. */
+ * what is the receiver's. False: the connection is closing. */
 bool vet_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, struct vet_answer *a);
 /* Counts the answer and, when it refuses, logs it. client_id, username: as the client says. */
 void vet_note(const struct conn *c, struct bytes client_id, struct bytes username,
               const struct vet_answer *a);
-/* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for username. */
+/* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for what is the receiver's. */
 void vet_on_answer(struct shard *sh, struct vet_answer *a);
 
 void vets_init(struct vets *v);
