@@ -99,7 +99,7 @@ static void job_unref(struct job *j)
 static void job_drop(void *arg)
 {
     struct job *j = arg;
-    free(j->answer.username);
+    vet_answer_fini(&j->answer);
     job_unref(j);
 }
 
@@ -118,7 +118,7 @@ static void job_run(struct authn_pool *p, struct job *j)
     if (!__atomic_load_n(&j->is_gone, __ATOMIC_RELAXED))
         answer.verdict = p->conf.judge(p->conf.ctx, &j->ask, &answer);
     if (__atomic_exchange_n(&j->is_answered, 1, __ATOMIC_RELAXED)) {
-        free(answer.username);
+        vet_answer_fini(&answer);
         return;
     }
     struct mailbag *bag = NULL;
