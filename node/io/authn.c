@@ -3,11 +3,16 @@
 
 #include "node/auth/pwhash.h"
 #include "node/core/identity.h"
+#include "node/core/mail.h"
+#include "node/core/shard.h"
 #include "node/io/authn_files.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
-#include "node/io/authn_pool.h"
+#include "node/io/hasher.h"
+#include "node/io/hook_server.h"
+#include "node/io/pool.h"
 #include "node/io/remember.h"
+#include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <pthread.h>
@@ -15,17 +20,35 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { STALL_MS = 1000 };
+enum { QUEUE_MAX = 20000, HASHER_STEP_MS = 1000 };
+
+/* A question that a thread of a pool works on; from malloc(), with the strings behind it. */
+struct job {
+    struct pool_job pooled;
+    uint32_t is_gone; /* atomic */
+    uint32_t shard;
+    uint32_t at; /* the step of the chain that is next */
+    size_t n;    /* of the strings */
+    struct vet_ask ask;
+    struct settings settings; /* a copy: the connection may be gone */
+    struct identity *identity;
+    struct vet_answer answer;
+    uint8_t data[];
+};
 
 struct authn {
     struct authn_conf conf;
     struct vet_ops ops;
     struct remember *remember;
     struct authn_http *http; /* NULL: not configured */
+    struct hasher *hasher;
+    struct pool *passwords; /* each waits for the hasher */
+    struct pool *requests;  /* mostly waits; NULL: no server is asked */
     pthread_mutex_t lock;
-    struct authn_pool *pool;
     struct authn_files *files; /* under lock */
     bool is_stale;             /* under lock: the last reload failed */
+    void (*post)(void *ctx, uint32_t shard, struct mailbag *bag);
+    void *post_ctx;
 };
 
 /* ---- files ---------------------------------------------------------------------------------------- */
@@ -98,8 +121,8 @@ enum err authn_reload(struct authn *a)
 
 /* ---- methods -------------------------------------------------------------------------------------- */
 
-/* Whether a step may take its time. */
-enum tempo { TEMPO_AT_ONCE, TEMPO_ANY };
+/* What a step may take its time for, here. */
+enum tempo { TEMPO_AT_ONCE, TEMPO_PASSWORDS, TEMPO_REQUESTS };
 
 static enum vet_verdict refuse(struct vet_answer *out, enum reason code, const char *text)
 {
@@ -118,9 +141,9 @@ static enum vet_verdict password_file(struct authn *a, const struct authn_files 
     struct remember_tag tag = remember_tag_of(a->remember, q->username, u ? u->hash : f->dummy, q->password);
     if (u && remember_has(a->remember, &tag))
         return VET_ACCEPT;
-    if (tempo == TEMPO_AT_ONCE)
+    if (tempo != TEMPO_PASSWORDS)
         return VET_WAIT;
-    bool fits = pwhash_verify(u ? u->hash : f->dummy, q->password);
+    bool fits = hasher_verify(a->hasher, u ? u->hash : f->dummy, q->password);
     if (!u)
         return VET_NEXT;
     if (!fits)
@@ -149,12 +172,12 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
     case VET_PSK:
         return transport_identity_use(q, true, out);
     case VET_JWT:
-        if (tempo == TEMPO_AT_ONCE && jwt_keys_are_slow(f->jwt_keys))
+        if (tempo != TEMPO_PASSWORDS && jwt_keys_are_slow(f->jwt_keys))
             return VET_WAIT;
         return authn_jwt(&a->conf.jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
     case VET_HTTP: {
         enum vet_verdict v = authn_http_recall(a->http, q, out);
-        return v == VET_WAIT && tempo == TEMPO_ANY ? authn_http_ask(a->http, q, out) : v;
+        return v == VET_WAIT && tempo == TEMPO_REQUESTS ? authn_http_ask(a->http, q, out) : v;
     }
     case VET_PASSWORD_FILE:
         return password_file(a, f, q, out, tempo);
@@ -162,34 +185,150 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
     return VET_NEXT;
 }
 
+/* From the step *at on, which becomes the one that says VET_WAIT. */
 static enum vet_verdict chain_run(struct authn *a, const struct vet_ask *q, struct vet_answer *out,
-                                  enum tempo tempo)
+                                  uint32_t *at, enum tempo tempo)
 {
     const struct vet_chain *chain = &q->settings->vet;
     struct authn_files *f = files_ref(a);
     enum vet_verdict v = VET_NEXT;
-    for (uint32_t i = 0; i < chain->n && v == VET_NEXT; i++)
-        v = step_run(a, f, (enum vet_step)chain->step[i], q, out, tempo);
+    for (; *at < chain->n; ++*at) {
+        v = step_run(a, f, (enum vet_step)chain->step[*at], q, out, tempo);
+        if (v != VET_NEXT)
+            break;
+    }
     files_unref(a, f);
     return v;
 }
 
-/* ---- asking --------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------------------- */
 
-static enum vet_verdict judge(void *ctx, const struct vet_ask *q, struct vet_answer *out)
+static struct bytes part_put(uint8_t **at, struct bytes b)
 {
-    return chain_run(ctx, q, out, TEMPO_ANY);
+    struct bytes copy = bytes_of(*at, b.n);
+    *at = bytes_put(*at, b);
+    return b.p ? copy : b;
+}
+
+static struct job *job_new(const struct vet_ask *q, uint32_t at_step)
+{
+    size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->peerhost.n;
+    struct job *j = mem_alloc(sizeof *j + n);
+    uint8_t *at = j->data;
+    *j = (struct job){.shard = q->shard, .at = at_step, .n = n, .ask = *q, .settings = *q->settings};
+    j->ask.settings = &j->settings;
+    j->ask.client_id = part_put(&at, q->client_id);
+    j->ask.username = part_put(&at, q->username);
+    j->ask.password = part_put(&at, q->password);
+    j->ask.peerhost = part_put(&at, q->peerhost);
+    const struct identity *i = q->identity;
+    j->identity = i ? identity_new(i->cert_name, i->user, i->is_psk) : NULL;
+    j->ask.identity = j->identity;
+    j->answer.token = q->token;
+    return j;
+}
+
+static void job_free(void *arg)
+{
+    struct job *j = arg;
+    sodium_memzero(j->data, j->n);
+    free(j->identity);
+    free(j);
+}
+
+/* Nobody will read the answer. */
+static void job_drop(void *arg)
+{
+    struct job *j = arg;
+    vet_answer_fini(&j->answer);
+    job_free(j);
+}
+
+static void job_deliver(struct shard *sh, void *arg)
+{
+    struct job *j = arg;
+    vet_on_answer(sh, &j->answer);
+    job_free(j);
+}
+
+static bool is_at_http(const struct job *j)
+{
+    return j->settings.vet.step[j->at] == VET_HTTP;
+}
+
+/* No more can wait for the step that j has come to: what that means, and what the steps behind it say. */
+static enum vet_verdict job_past_full(struct authn *a, struct job *j, enum tempo tempo)
+{
+    if (!is_at_http(j))
+        return refuse(&j->answer, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
+    enum vet_verdict v = authn_http_full(a->http, &j->answer);
+    if (v != VET_NEXT)
+        return v;
+    j->at++;
+    return chain_run(a, &j->ask, &j->answer, &j->at, tempo);
+}
+
+/* Puts it into the queue of the step that it has come to. Others than VET_WAIT: it is still the caller's. */
+static enum vet_verdict job_queue(struct authn *a, struct job *j, enum tempo tempo)
+{
+    enum vet_verdict v = VET_WAIT;
+    while (v == VET_WAIT && !pool_push(is_at_http(j) ? a->requests : a->passwords, &j->pooled))
+        v = job_past_full(a, j, tempo);
+    return v;
+}
+
+static void job_run(struct authn *a, struct job *j, enum tempo tempo)
+{
+    struct mailbag *bag = NULL;
+    /* Whoever has gone does not cost the others who wait. The answer still goes: it frees the job. */
+    enum vet_verdict v = VET_REFUSE;
+    if (!__atomic_load_n(&j->is_gone, __ATOMIC_RELAXED))
+        v = chain_run(a, &j->ask, &j->answer, &j->at, tempo);
+    if (v == VET_WAIT && (v = job_queue(a, j, tempo)) == VET_WAIT)
+        return;
+    j->answer.verdict = v;
+    mailbag_push(&bag, UINT32_MAX,
+                 &(struct mail){.kind = MAIL_CALL, .u.fn = job_deliver, .drop = job_drop, .arg = j});
+    a->post(a->post_ctx, j->shard, bag);
+}
+
+static void on_password_job(void *ctx, struct pool_job *p)
+{
+    job_run(ctx, container_of(p, struct job, pooled), TEMPO_PASSWORDS);
+}
+
+static void on_request_job(void *ctx, struct pool_job *p)
+{
+    job_run(ctx, container_of(p, struct job, pooled), TEMPO_REQUESTS);
+}
+
+static void on_job_dropped(void *ctx, struct pool_job *p)
+{
+    (void)ctx;
+    job_drop(container_of(p, struct job, pooled));
+}
+
+static void on_request_thread_end(void *ctx)
+{
+    (void)ctx;
+    hook_server_thread_end();
 }
 
 static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_answer *out, uint32_t **is_gone)
 {
     struct authn *a = ctx;
-    enum vet_verdict v = chain_run(a, q, out, TEMPO_AT_ONCE);
+    uint32_t at = 0;
+    enum vet_verdict v = chain_run(a, q, out, &at, TEMPO_AT_ONCE);
     if (v != VET_WAIT)
         return v;
-    if (authn_pool_ask(a->pool, q, is_gone))
-        return VET_WAIT;
-    return refuse(out, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
+    struct job *j = job_new(q, at);
+    *is_gone = &j->is_gone;
+    v = job_queue(a, j, TEMPO_AT_ONCE);
+    if (v == VET_WAIT)
+        return v;
+    *out = j->answer;
+    job_free(j);
+    return v;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */
@@ -201,14 +340,21 @@ enum err authn_new(struct authn **out, const struct authn_conf *conf)
     a->ops = (struct vet_ops){a, on_ask};
     pthread_mutex_init(&a->lock, NULL);
     a->remember = remember_new(conf->remembered_max);
+    a->hasher = hasher_new(
+        &(struct hasher_conf){.threads = conf->threads, .step_ms = HASHER_STEP_MS, .verify = pwhash_verify});
+    a->passwords = pool_new(&(struct pool_conf){.threads = conf->threads,
+                                                .queue_max = QUEUE_MAX,
+                                                .ctx = a,
+                                                .run = on_password_job,
+                                                .drop = on_job_dropped});
     a->http = authn_http_new(&conf->http, conf->log);
-    a->pool = authn_pool_new(&(struct authn_pool_conf){
-        .threads = conf->threads + (a->http ? conf->http.threads : 0),
-        .stall_ms = STALL_MS + (a->http ? conf->http.timeout_ms : 0),
-        .judge = judge,
-        .thread_end = authn_http_thread_end,
-        .ctx = a,
-    });
+    if (a->http)
+        a->requests = pool_new(&(struct pool_conf){.threads = conf->http.threads,
+                                                   .queue_max = QUEUE_MAX,
+                                                   .ctx = a,
+                                                   .run = on_request_job,
+                                                   .drop = on_job_dropped,
+                                                   .thread_end = on_request_thread_end});
     enum err e = authn_files_read(&a->files, conf);
     if (e != OK) {
         authn_free(a);
@@ -221,20 +367,31 @@ enum err authn_new(struct authn **out, const struct authn_conf *conf)
 enum err authn_start(struct authn *a, void (*post)(void *ctx, uint32_t shard, struct mailbag *bag),
                      void *post_ctx)
 {
-    return authn_pool_start(a->pool, post, post_ctx);
+    a->post = post;
+    a->post_ctx = post_ctx;
+    enum err e = hasher_start(a->hasher);
+    if (e == OK)
+        e = pool_start(a->passwords);
+    return e == OK && a->requests ? pool_start(a->requests) : e;
 }
 
 void authn_stop(struct authn *a)
 {
-    if (a)
-        authn_pool_stop(a->pool);
+    if (!a)
+        return;
+    authn_http_stop(a->http);
+    pool_stop(a->passwords);
+    hasher_stop(a->hasher);
+    pool_stop(a->requests);
 }
 
 void authn_free(struct authn *a)
 {
     if (!a)
         return;
-    authn_pool_free(a->pool);
+    pool_free(a->passwords);
+    hasher_free(a->hasher);
+    pool_free(a->requests);
     authn_http_free(a->http);
     if (a->files)
         authn_files_free(a->files);
