@@ -154,6 +154,20 @@ static void texts_that_are_no_tokens(void **state)
     jwt_keys_free(k);
 }
 
+static void a_part_of_a_signature_is_none(void **state)
+{
+    struct jwt_keys *k = secret_keys();
+    (void)state;
+    for (size_t n = 1; n < 34; n++) {
+        char *text = covered("{\"alg\":\"HS256\"}", "{}");
+        struct signature s = hs256(bytes_str(secret), text);
+        s.p[32] = 0;
+        s.n = n;
+        assert_int_equal(check(k, with_signature(text, s)), n == 32 ? JWT_OK : JWT_BAD);
+    }
+    jwt_keys_free(k);
+}
+
 /* It has to be base64url without padding, in its one form. */
 static void base64url_is_strict(void **state)
 {
@@ -306,6 +320,7 @@ int main(void)
         cmocka_unit_test(algorithms_are_not_mixed_up),
         cmocka_unit_test(headers_and_claims_have_their_shape),
         cmocka_unit_test(texts_that_are_no_tokens),
+        cmocka_unit_test(a_part_of_a_signature_is_none),
         cmocka_unit_test(base64url_is_strict),
         cmocka_unit_test(tokens_have_a_size),
         cmocka_unit_test(tokens_have_their_time),
