@@ -7,7 +7,8 @@ import stat
 import subprocess
 
 import wire
-from harness import HERE, Output, until
+from cluster import Cluster
+from harness import HERE, Output, scratch, until
 from scram import METHOD, Dialog
 from test_passwords import AuthCase, passwd
 from wire import AUTH, AUTH_DATA, AUTH_METHOD, CONNACK, PINGRESP, PUBLISH, Will, auth, pingreq, publish
@@ -217,6 +218,26 @@ class MqttJs(ScramCase):
         self.say(anna, "reauth wrong", f"DISCONNECTED {0x87}")
         self.client(node, "anna", "wrong", "x").wait_for_line(f"ERROR {0x86}")
         self.client(node, "nobody", "secret", "y").wait_for_line(f"ERROR {0x86}")
+
+
+class Nodes(ScramCase):
+    """The CONNECT waits for the cluster after the exchange, and its CONNACK has the end of it all the same."""
+
+    def test_two_nodes_with_one_file(self):
+        users = os.path.join(scratch(), "users")
+        passwd("create", "--file", users, "--scram", "--iterations", ITERATIONS, "--batch", given="anna:secret\n")
+        nodes = Cluster(2, {"authentication.password_file": users})
+        self.addCleanup(nodes.remove)
+        long = {"clean": False, "props": [(wire.SESSION_EXPIRY, 100)]}
+        first = self.enter(nodes[0], client_id="s", **long)
+        first.subscribe("test", qos=1)
+        second = self.enter(nodes[1], client_id="s", **long)
+        self.assertEqual(first.recv(wire.DISCONNECT).reason, 0x8E)
+        self.again(second).recv(AUTH)
+        self.enter(nodes[0], client_id="p").publish("test", b"x", 1)
+        self.assertEqual(second.wait(PUBLISH).payload, b"x")
+        salts = {self.fail_to_enter(node, "nobody", "x").split(",")[1] for node in nodes}
+        self.assertEqual(len(salts), 1)
 
 
 class File(ScramCase):
