@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first ten minutes of an operator, in one browser tab; each test goes on where the one before has ended.
 import { spawn, spawnSync } from "node:child_process";
-import { PASSWORD, check, env, isMock, logIn, open, picture, same, until } from "./browser.js";
+import { PASSWORD, check, env, isMock, logIn, open, picture, same, settled, until } from "./browser.js";
 
 const USER = env.DASHBOARD_USER ?? "admin";
 const FIRST_PASSWORD = env.DASHBOARD_PASSWORD ?? "public";
@@ -61,12 +61,23 @@ export function flow({ browser, url }) {
     ["flow_charts_append_points", async () => {
       const chart = page.locator(".chart canvas").first();
       await chart.waitFor();
-      const before = await chart.evaluate((c) => { c.dataset.kept = "yes"; return c.toDataURL(); });
-      let history = 0;
-      page.on("request", (r) => { history += /\/monitor\?/.test(r.url()); });
-      await until(async () => (await chart.evaluate((c) => c.toDataURL())) !== before, "the chart moves");
+      await settled(page);
+      let before = await chart.evaluate((c) => { window.isSamePage = true; c.dataset.kept = "yes"; return c.toDataURL(); });
+      const asked = [];
+      const note = (r) => asked.push(new URL(r.url()));
+      page.on("request", note);
+      for (let i = 0; i < 3; i++) {
+        await until(async () => (await chart.evaluate((c) => c.toDataURL())) !== before, "the chart moves");
+        before = await chart.evaluate((c) => c.toDataURL());
+      }
+      page.off("request", note);
       same(await chart.getAttribute("data-kept"), "yes", "it is the same canvas");
-      same(history, 0, "history is not asked for again");
+      same(await page.evaluate(() => window.isSamePage), true, "it is the same page");
+      // Figures, and nothing else: no page, script, style or picture, and not the history again.
+      const polled = ["/api/v5/monitor_current", "/api/v5/nodes", "/api/v5/cluster", "/api/v5/alarms"];
+      same(asked.filter((u) => !polled.some((p) => u.pathname.endsWith(p))).join("\n"), "", "what a chart's update asks for besides");
+      const updates = asked.filter((u) => u.pathname.endsWith("/monitor_current")).length;
+      check(updates >= 2 && updates <= 6, `an update is one request: ${updates} for three updates`);
       check(/\d/.test(await page.locator(".tile .value").first().innerText()), "a number with a unit");
     }],
     ["flow_websocket_tool", async () => {
