@@ -8,6 +8,7 @@
 #include "node/io/authn_files.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
+#include "node/io/authn_scram.h"
 #include "node/io/hook_server.h"
 #include "node/io/pool.h"
 #include "node/io/remember.h"
@@ -38,6 +39,7 @@ struct job {
 struct authn {
     struct authn_conf conf;
     struct vet_ops ops;
+    uint8_t scram_seed[SCRAM_KEY_N]; /* where the password file has none */
     struct remember *remember;
     struct authn_http *http; /* NULL: not configured */
     struct pool *passwords;  /* takes a processor for each */
@@ -329,13 +331,24 @@ static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_an
     return v;
 }
 
+static enum vet_verdict on_scram(void *ctx, const struct vet_scram_ask *q, struct vet_scram **x,
+                                 struct vet_reply *reply, struct vet_answer *out)
+{
+    struct authn *a = ctx;
+    struct authn_files *f = files_ref(a);
+    enum vet_verdict v = authn_scram(f->has_users ? &f->users : NULL, a->scram_seed, q, x, reply, out);
+    files_unref(a, f);
+    return v;
+}
+
 /* ---- life ----------------------------------------------------------------------------------------- */
 
 enum err authn_new(struct authn **out, const struct authn_conf *conf)
 {
     struct authn *a = mem_zalloc(sizeof *a);
     a->conf = *conf;
-    a->ops = (struct vet_ops){a, on_ask};
+    a->ops = (struct vet_ops){.ctx = a, .ask = on_ask, .scram = on_scram, .scram_free = authn_scram_free};
+    randombytes_buf(a->scram_seed, sizeof a->scram_seed);
     pthread_mutex_init(&a->lock, NULL);
     a->remember = remember_new(conf->remembered_max);
     a->passwords = pool_new(&(struct pool_conf){.threads = conf->threads,
