@@ -2,6 +2,7 @@
 #include "node/core/deliver.h"
 
 #include "node/core/handoff.h"
+#include "node/core/note.h"
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -73,12 +74,12 @@ static void deliver_qos0(struct shard *sh, struct publication *p, struct session
     }
     if (c) {
         COUNT(sh, DROPPED_SLOW_READER);
-        if (unlikely(sh->tracer.on))
-            trace_session_note(s, "dropped", p->m.topic, "It reads too slowly");
+        note_session(s, JOURNAL_SLOW_READER, p->m.topic, 0, NULL);
         s->dropped++;
         return;
     }
     COUNT(sh, DROPPED_OFFLINE_QOS0);
+    note_session(s, JOURNAL_OFFLINE_QOS0, p->m.topic, 0, NULL);
 }
 
 static bool is_full(const struct session *s, const struct settings *set, size_t bytes)
@@ -108,8 +109,7 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     size_t bytes = sizeof(struct msg) + p->m.topic.n + p->m.props.n + p->m.payload.n;
     if (!now && is_full(s, sh->settings, bytes)) {
         COUNT(sh, DROPPED_QUEUE_FULL);
-        if (unlikely(sh->tracer.on))
-            trace_session_note(s, "dropped", p->m.topic, "The queue is full");
+        note_session(s, JOURNAL_QUEUE_FULL, p->m.topic, 0, NULL);
         s->dropped++;
         return false;
     }
@@ -136,6 +136,8 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     if (!now) {
         q->queued++;
         q->queued_bytes += bytes;
+        if (unlikely(sh->tracer.on & TRACER_WATCHED))
+            journal_delivered(s, JOURNAL_QUEUED, p->m.topic, how->qos);
         return true;
     }
     slot->state = SLOT_SENT;
@@ -188,6 +190,7 @@ static inline bool is_out(struct shard *sh, const struct publication *p, struct 
     if (!sub->no_local && !sh->settings->ignore_loop_deliver) /* [MQTT-3.8.3-3] */
         return false;
     COUNT(sh, DROPPED_NO_LOCAL);
+    note_session(sub->session, JOURNAL_NO_LOCAL, p->m.topic, 0, NULL);
     return true;
 }
 
@@ -325,9 +328,10 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
         topic_metrics_dropped(sh, p->m.topic);
     if (!p->receivers && !p->refused) {
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
-        if (unlikely(sh->tracer.on) && p->conn)
-            trace_note(p->conn, "dropped", p->m.topic, "Nobody has subscribed to it");
+        note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
     }
+    if (unlikely(sh->tracer.on & TRACER_WATCHED))
+        journal_routed(sh, p, remote, peers);
     if (!p->receivers && p->refused && !p->failed)
         p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
 }

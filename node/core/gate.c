@@ -3,6 +3,7 @@
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -286,6 +287,7 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
     if (likely(allows))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
+    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(sh->gate.acl, verdict));
     acl_count_refusal(sh->gate.acl, verdict);
     return false;
 }
@@ -303,4 +305,13 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
+}
+
+const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic)
+{
+    if (!sh->gate.acl)
+        return NULL;
+    struct acl_client c = client_of(sh, s);
+    uint32_t verdict = acl_on_topic(sh->gate.acl, &c, action, topic);
+    return acl_allows(sh->gate.acl, verdict) ? NULL : acl_why(sh->gate.acl, verdict);
 }

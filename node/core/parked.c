@@ -39,6 +39,14 @@ struct parked *parked_take(struct list *waiting, uint64_t token)
     return NULL;
 }
 
+struct bytes parked_client(const struct parked *p)
+{
+    struct connect k;
+    struct fault f;
+    CHECK(decode_connect((uint8_t *)(uintptr_t)p->body, p->n, &k, &f)); /* it was good before */
+    return k.client_id;
+}
+
 void parked_forget(struct conn *c)
 {
     struct parked *p = c->parked;

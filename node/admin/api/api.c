@@ -249,6 +249,7 @@ struct api *api_new(struct admin_env *env, struct event_base *base)
 {
     struct api *a = mem_zalloc(sizeof *a);
     a->env = env;
+    env->api = a;
     a->base = base;
     list_init(&a->calls);
     a->offload = offload_new(base);
@@ -265,6 +266,7 @@ void api_free(struct api *a)
 {
     if (!a)
         return;
+    a->env->api = NULL;
     peers_stop(a->links);
     offload_free(a->offload); /* calls that wait for it go on */
     a->peers = NULL;
