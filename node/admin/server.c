@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/server.h"
 
+#include "node/io/unix_socket.h"
 #include "proto/base/check.h"
 #include "proto/base/list.h"
 #include "proto/base/mem.h"
@@ -11,8 +12,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { PIECES_MAX = 8, BACKLOG = 64 };
@@ -21,7 +20,7 @@ struct server {
     struct admin_env *env;
     struct event_base *base;
     struct event *accept_event;
-    int fd;
+    struct unix_socket socket;
     struct list clients;
     uint32_t clients_n;
     bool is_full; /* not accepting until one goes */
@@ -237,56 +236,23 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         client_new(s, conn);
 }
 
-/* A socket of a node that was killed is in the way; anything else is somebody's. */
-static enum err path_clear(const char *path)
-{
-    struct stat st;
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? OK : ERR_IO;
-    if (!S_ISSOCK(st.st_mode))
-        return ERR_EXISTS;
-    return unlink(path) == 0 ? OK : ERR_IO;
-}
-
-static enum err socket_open(const char *path, int *out)
-{
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
-    size_t n = strlen(path);
-    if (n >= sizeof sun.sun_path)
-        return ERR_INVALID;
-    memcpy(sun.sun_path, path, n + 1);
-    enum err e = path_clear(path);
-    if (e != OK)
-        return e;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return ERR_IO;
-    /* The mode of the socket becomes that of the file, so that it is never open to others. */
-    if (fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&sun, sizeof sun) != 0 ||
-        listen(fd, BACKLOG) != 0) {
-        close(fd);
-        return ERR_IO;
-    }
-    *out = fd;
-    return OK;
-}
-
 enum err server_new(struct server **out, struct admin_env *env, struct event_base *base)
 {
     const char *path = env->conf.ctl_socket;
-    int fd;
-    enum err e = socket_open(path, &fd);
-    if (e != OK) {
-        LOG(env->conf.log, LOG_ERROR, "ctl socket failed path=%s error=\"%s\" system=\"%s\"", path,
-            err_name(e), e == ERR_IO ? strerror(errno) : "");
-        return e;
+    struct unix_socket socket;
+    int error = unix_socket_listen(
+        &socket, &(struct unix_socket_conf){.path = path, .mode = 0600, .backlog = BACKLOG});
+    if (error) {
+        LOG(env->conf.log, LOG_ERROR, "ctl socket failed path=%s error=\"%s\"", path,
+            unix_socket_fault(error));
+        return error == EEXIST || error == EADDRINUSE ? ERR_EXISTS : ERR_IO;
     }
     struct server *s = mem_zalloc(sizeof *s);
     s->env = env;
     s->base = base;
-    s->fd = fd;
+    s->socket = socket;
     list_init(&s->clients);
-    s->accept_event = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, s);
+    s->accept_event = event_new(base, socket.fd, EV_READ | EV_PERSIST, on_accept, s);
     CHECK(s->accept_event && event_add(s->accept_event, NULL) == 0);
     *out = s;
     return OK;
@@ -299,7 +265,7 @@ void server_free(struct server *s)
     s->is_full = false;
     list_each_safe(l, &s->clients) client_free(container_of(l, struct client, link));
     event_free(s->accept_event);
-    close(s->fd);
-    unlink(s->env->conf.ctl_socket);
+    close(s->socket.fd);
+    unix_socket_remove(&s->socket, s->env->conf.ctl_socket);
     free(s);
 }

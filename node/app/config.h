@@ -25,7 +25,7 @@
 
 #define CONFIG_INFINITY UINT64_MAX
 
-enum config_listener_kind { LISTENER_TCP, LISTENER_SSL, LISTENER_WS, LISTENER_WSS };
+enum config_listener_kind { LISTENER_TCP, LISTENER_SSL, LISTENER_WS, LISTENER_WSS, LISTENER_UNIX };
 enum config_auto { CONFIG_NO, CONFIG_YES, CONFIG_AUTO };
 enum config_verify { VERIFY_NONE, VERIFY_PEER };
 enum config_cert_name { CERT_NAME_DISABLED, CERT_NAME_CN, CERT_NAME_DN, CERT_NAME_SAN };
@@ -107,6 +107,7 @@ struct config_auth {
     enum config_jwt_from jwt_from;
     struct config_list jwt_verify_claims;
     const char *jwt_username_claim;
+    const char *jwt_acl_claim;
     uint64_t jwt_leeway_ms;
     const char *http_url; /* "": no server is asked */
     enum config_http_method http_method;
@@ -279,7 +280,11 @@ struct config_listener {
     struct config_list proxy_protocol_trusted;
     uint64_t proxy_protocol_timeout_ms;
     struct config_addr bind;
-    const char *bind_text; /* "127.0.0.1:1883" */
+    const char *bind_text; /* "127.0.0.1:1883", "/run/covey/mqtt.sock" */
+    const char *path;      /* of unix, absolute; else NULL */
+    const char *mode_text; /* of the socket's file: four octal digits */
+    unsigned mode;
+    const char *group;
     uint64_t max_connections;
     uint64_t max_conn_rate; /* new connections a second */
     uint64_t messages_rate; /* of each client, a second */
@@ -324,7 +329,9 @@ struct config {
     struct config_arena *arena;
 };
 
-/* "tcp", "ssl", "ws", "wss". */
+/* "tcp", "ssl", "ws", "wss", "unix". */
 const char *config_listener_kind_name(enum config_listener_kind kind);
+/* Tokens are looked at: there is a file to check them with. */
+bool config_has_jwt(const struct config *conf);
 
 #endif

@@ -82,18 +82,18 @@ void config_build_init(struct config_build *b, const struct config_source *sourc
         if (!config_key_is_named(&config_keys[i]))
             item_add(b, &config_keys[i], config_keys[i].path, SIZE_MAX, config_keys[i].def);
     }
-    for (int kind = LISTENER_TCP; kind <= LISTENER_WSS; kind++)
+    for (int kind = LISTENER_TCP; kind <= LISTENER_UNIX; kind++)
         listener_add(b, (enum config_listener_kind)kind, "default");
 }
 
 bool config_build_listener(struct config_build *b, const char *where, const char *path)
 {
     char name[CONFIG_NAME_MAX + 1] = "";
-    char kind[4] = "";
+    char kind[5] = "";
     /* The widths are those of the arrays: CONFIG_NAME_MAX is 64. */
-    if (sscanf(path, "listeners.%3[a-z].%64[^.]", kind, name) != 2)
+    if (sscanf(path, "listeners.%4[a-z].%64[^.]", kind, name) != 2)
         return true;
-    for (int k = LISTENER_TCP; k <= LISTENER_WSS; k++) {
+    for (int k = LISTENER_TCP; k <= LISTENER_UNIX; k++) {
         if (strcmp(config_listener_kind_name((enum config_listener_kind)k), kind) != 0)
             continue;
         for (size_t i = 0; i < b->conf->listeners_n; i++) {

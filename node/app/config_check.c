@@ -7,6 +7,7 @@
 #include "node/io/access.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
+#include "node/io/unix_socket.h"
 #include "proto/base/check.h"
 
 #include <errno.h>
@@ -129,6 +130,15 @@ static void http_auth_check(struct config_build *b)
     config_build_file_check(b, config_build_item(b, "authentication.http.ssl.cacertfile"));
 }
 
+static void path_check(struct config_build *b, const struct config_item *item)
+{
+    if (!unix_socket_path_fits(item->text))
+        config_build_note(b, CONFIG_ERROR, item,
+                          config_arena_printf(b->report->arena,
+                                              "the path of a socket has at most %zu bytes: %s",
+                                              sizeof((struct sockaddr_un *)0)->sun_path - 1, item->text));
+}
+
 static void access_check(struct config_build *b, size_t at)
 {
     const struct config_listener *l = &b->conf->listeners[at];
@@ -137,6 +147,33 @@ static void access_check(struct config_build *b, size_t at)
     if (l->proxy_protocol && !l->proxy_protocol_trusted.n)
         config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, "proxy_protocol_trusted"),
                           "must be given with proxy_protocol: who else could say whose connection it is");
+}
+
+static void path_taken(struct config_build *b, size_t at, const char *by)
+{
+    config_build_note(
+        b, CONFIG_ERROR, config_build_listener_item(b, at, "bind"),
+        config_arena_printf(b->report->arena, "%s is taken by %s", b->conf->listeners[at].path, by));
+}
+
+static void unix_check(struct config_build *b, size_t at)
+{
+    const struct config_listener *l = &b->conf->listeners[at];
+    gid_t group;
+    if (strlen(l->mode_text) != 4 || l->mode_text[0] != '0' || strspn(l->mode_text, "01234567") != 4)
+        config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, "mode"),
+                          "must be an octal number of four digits such as 0660");
+    if (*l->group && b->source->files == CONFIG_FILES_CHECKED && !unix_socket_group(l->group, &group))
+        config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, "group"),
+                          config_arena_printf(b->report->arena, "there is no group %s", l->group));
+    path_check(b, config_build_listener_item(b, at, "bind"));
+    if (strcmp(l->path, b->conf->node.ctl_socket) == 0)
+        path_taken(b, at, "node.ctl_socket");
+    for (size_t i = 0; i < at; i++) {
+        const struct config_listener *other = &b->conf->listeners[i];
+        if (other->enable && other->path && strcmp(other->path, l->path) == 0)
+            path_taken(b, at, config_arena_printf(b->report->arena, "the listener %s", other->id));
+    }
 }
 
 static void listener_check(struct config_build *b, size_t at)
@@ -152,8 +189,12 @@ static void listener_check(struct config_build *b, size_t at)
                 "the listener is not enabled, since neither ssl_options.certfile nor psk_file is given");
         return;
     }
-    if (l->bind.len == 0) {
+    if (l->path ? !*l->path : l->bind.len == 0) {
         config_build_note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
+        return;
+    }
+    if (l->path) {
+        unix_check(b, at);
         return;
     }
     access_check(b, at);
@@ -184,16 +225,11 @@ static void node_check(struct config_build *b)
 {
     const struct config_node *node = &b->conf->node;
     const char *at = strchr(node->name, '@');
-    const struct sockaddr_un *un = NULL;
     /* The name is a level of topics under $SYS, and is printed in single quotes. */
     if (!at || at == node->name || at[1] == 0 || strchr(at + 1, '@') || strpbrk(node->name, "/+#' \"\\"))
         config_build_note(b, CONFIG_ERROR, config_build_item(b, "node.name"),
                           "must be name@host without blanks, quotes, /, + or #");
-    if (strlen(node->ctl_socket) >= sizeof un->sun_path)
-        config_build_note(b, CONFIG_ERROR, config_build_item(b, "node.ctl_socket"),
-                          config_arena_printf(b->report->arena,
-                                              "the path of a socket has at most %zu bytes: %s",
-                                              sizeof un->sun_path - 1, node->ctl_socket));
+    path_check(b, config_build_item(b, "node.ctl_socket"));
 }
 
 /* Paths that must lead somewhere. */

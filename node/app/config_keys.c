@@ -80,6 +80,7 @@ const struct config_key config_keys[] = {
     LISTENER_KEYS("listeners.wss.<name>.", "127.0.0.1:8084"),
     SSL_KEYS("listeners.wss.<name>."),
     WS_KEYS("listeners.wss.<name>."),
+    UNIX_KEYS("listeners.unix.<name>."),
 
     KEY("mqtt.allow_anonymous", ENUM, RELOAD, mqtt.allow_anonymous, "auto", 0, 0, autos,
         "let in clients that no authentication has checked; auto: only where just this machine can connect and no authentication is configured"),
@@ -154,6 +155,8 @@ const struct config_key config_keys[] = {
         "claims that a token must have, NAME=VALUE, such as sub=${username} or client=${clientid}"),
     KEY("authentication.jwt.username_claim", STRING, 0, auth.jwt_username_claim, "", 0, 100, NULL,
         "claim that is the user name, whatever the client calls itself; empty: what it calls itself counts"),
+    KEY("authentication.jwt.acl_claim", STRING, 0, auth.jwt_acl_claim, "acl", 0, 100, NULL,
+        "claim with rules about what the client may publish and subscribe, which are asked before authorization.file; empty: tokens bring no rules"),
     KEY("authentication.jwt.leeway", DURATION, SECONDS, auth.jwt_leeway_ms, "0s", 0, MS_H, NULL,
         "by how much clocks may differ when a token's times are looked at"),
     KEY("authentication.http.url", STRING, SECRET, auth.http_url, "", 0, 2000, NULL,
@@ -438,7 +441,7 @@ bool config_key_has_default(const struct config_key *key, const char *path)
     return !(key->flags & CONFIG_F_REQUIRED) || strstr(path, ".default.") != NULL;
 }
 
-static const char *const kinds[] = {"tcp", "ssl", "ws", "wss"};
+static const char *const kinds[] = {"tcp", "ssl", "ws", "wss", "unix"};
 
 const char *config_listener_kind_name(enum config_listener_kind kind)
 {

@@ -7,9 +7,7 @@
 /* clang-format off */
 
 /* What every listener has; k is "listeners.tcp.<name>." and so on. */
-#define LISTENER_KEYS(k, bind_)                                                                              \
-    LKEY(k "bind", ADDR, REQUIRED, bind, bind_, 1, 65535, NULL,                                              \
-         "address and port to listen on; a port alone means every IPv4 address of this machine"),            \
+#define COMMON_KEYS(k)                                                                                       \
     LKEY(k "max_connections", INT, RELOAD | INF, max_connections, "infinity", 1, 100000000, NULL,            \
          "connections at one time; further ones are closed at once"),                                        \
     LKEY(k "max_conn_rate", RATE, RELOAD | INF, max_conn_rate, "infinity", 1, 10000000, NULL,                \
@@ -23,7 +21,13 @@
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
     LKEY(k "authentication", LIST, RELOAD, authentication, "[auto]", 0, 8, NULL,                                  \
-         "methods that check clients, in their order: certificate, psk, jwt, password_file, http; auto is those that are configured"),    \
+         "methods that check clients, in their order: certificate, psk, jwt, password_file, http; auto is those that are configured")
+
+/* What those at an IP address have. */
+#define LISTENER_KEYS(k, bind_)                                                                              \
+    LKEY(k "bind", ADDR, REQUIRED, bind, bind_, 1, 65535, NULL,                                              \
+         "address and port to listen on; a port alone means every IPv4 address of this machine"),            \
+    COMMON_KEYS(k),                                                                                          \
     LKEY(k "access_rules", LIST, RELOAD, access_rules, "[]", 0, 1000, NULL,                                       \
          "who may connect, such as [\"allow 10.0.0.0/8\", \"deny all\"]: the first rule that fits decides, and where none fits the address is allowed"), \
     LKEY(k "proxy_protocol", BOOL, RELOAD, proxy_protocol, "false", 0, 0, NULL,                                   \
@@ -36,6 +40,19 @@
          "connections that may wait to be accepted"),                                                        \
     LKEY(k "tcp_options.nodelay", BOOL, 0, nodelay, "true", 0, 0, NULL,                                      \
          "send small packets at once (TCP_NODELAY)")
+
+#define UNIX_KEYS(k)                                                                                         \
+    LKEY(k "enable", BOOL, AUTO, enable, "auto", 0, 0, NULL,                                                 \
+         "whether to listen; auto is true when bind is set"),                                                \
+    LKEY(k "bind", PATH, 0, path, "", 0, 0, NULL,                                                            \
+         "path of the Unix socket; the folder must be there"),                                               \
+    LKEY(k "mode", STRING, 0, mode_text, "0660", 1, 4, NULL,                                                 \
+         "permissions of its file, as for chmod: who may write to it may connect"),                          \
+    LKEY(k "group", STRING, 0, group, "", 0, 64, NULL,                                                       \
+         "group of its file; empty is that of the process"),                                                 \
+    COMMON_KEYS(k),                                                                                          \
+    LKEY(k "backlog", INT, 0, backlog, "1024", 1, 65535, NULL,                                               \
+         "connections that may wait to be accepted")
 
 #define SSL_KEYS(k)                                                                                          \
     LKEY(k "ssl_options.certfile", PATH, RELOAD, ssl.certfile, "", 0, 0, NULL,                                    \

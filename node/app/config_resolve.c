@@ -5,6 +5,7 @@
 #include "node/app/memory_limit.h"
 #include "proto/base/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *env_find(struct config_build *b, const char *name)
@@ -72,6 +73,11 @@ static const char *const steps[] = {
     [VET_PASSWORD_FILE] = "password_file", [VET_HTTP] = "http",
 };
 
+bool config_has_jwt(const struct config *conf)
+{
+    return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
+}
+
 static bool step_is_configured(const struct config *conf, const struct config_listener *l, enum vet_step step)
 {
     switch (step) {
@@ -80,7 +86,7 @@ static bool step_is_configured(const struct config *conf, const struct config_li
     case VET_PSK:
         return l->ssl.psk_file && *l->ssl.psk_file;
     case VET_JWT:
-        return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
+        return config_has_jwt(conf);
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
     case VET_HTTP:
@@ -117,14 +123,24 @@ static void step_resolve(struct config_build *b, size_t at, const char *name)
                           config_arena_printf(b->conf->arena, "no such method: %s", name));
 }
 
+static void unix_resolve(struct config_listener *l)
+{
+    l->is_loopback = true;
+    l->bind_text = l->path;
+    l->mode = (unsigned)strtoul(l->mode_text, NULL, 8);
+}
+
 static void listener_resolve(struct config_build *b, size_t at)
 {
     struct config_listener *l = &b->conf->listeners[at];
     enum config_auto anonymous = b->conf->mqtt.allow_anonymous;
-    l->is_loopback = l->bind.len != 0 && config_addr_is_loopback(&l->bind);
-    l->bind_text = l->bind.len ? config_addr_text(&l->bind, b->conf->arena) : "";
+    if (l->kind == LISTENER_UNIX)
+        unix_resolve(l);
+    else
+        l->bind_text = l->bind.len ? config_addr_text(&l->bind, b->conf->arena) : "";
+    l->is_loopback |= l->bind.len != 0 && config_addr_is_loopback(&l->bind);
     if (config_build_listener_item(b, at, "enable")->is_auto)
-        l->enable = *l->ssl.certfile || *l->ssl.psk_file;
+        l->enable = l->path ? *l->path != 0 : *l->ssl.certfile || *l->ssl.psk_file;
     if (config_build_listener_item(b, at, "max_packet_size")->is_auto)
         l->max_packet_size = b->conf->mqtt.max_packet_size;
     for (size_t i = 0; i < l->authentication.n; i++)

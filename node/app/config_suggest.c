@@ -11,6 +11,7 @@ struct instead {
     const char *text;
 };
 
+#define NO_ADDRESSES "who connects to a Unix socket has no address: mode and group say who may"
 #define NO_ACCEPTORS "not needed: every worker accepts connections (node.workers)"
 
 static const struct instead insteads[] = {
@@ -21,6 +22,12 @@ static const struct instead insteads[] = {
     {"listeners.ssl.<name>.acceptors", NO_ACCEPTORS},
     {"listeners.ws.<name>.acceptors", NO_ACCEPTORS},
     {"listeners.wss.<name>.acceptors", NO_ACCEPTORS},
+    {"listeners.unix.<name>.acceptors", NO_ACCEPTORS},
+    {"listeners.unix.<name>.access_rules", NO_ADDRESSES},
+    {"listeners.unix.<name>.proxy_protocol", NO_ADDRESSES},
+    {"listeners.unix.<name>.proxy_protocol_trusted", NO_ADDRESSES},
+    {"listeners.unix.<name>.proxy_protocol_timeout", NO_ADDRESSES},
+    {"listeners.unix.<name>.tcp_options.backlog", "use listeners.unix.<name>.backlog"},
     {"listeners.quic", "MQTT over QUIC is not served"},
     {"listener", "listeners are written as listeners.tcp.<name>.bind and so on"},
     {"zone", "these settings are under mqtt"},

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A disabled TLS listener without a certificate is not even one that could be started later. */
+/* A disabled listener without a certificate or a path is not even one that could be started later. */
 static bool is_usable(const struct config_listener *l)
 {
     bool tls = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
+    if (l->kind == LISTENER_UNIX)
+        return l->path[0];
     return l->enable || !tls || l->ssl.certfile[0] || l->ssl.psk_file[0];
 }
 

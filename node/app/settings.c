@@ -90,6 +90,8 @@ struct settings settings_of(const struct config *conf)
         .flapping_ban_ms = conf->flapping.ban_time_ms,
         .acl_ttl_ms = clamp32(conf->authorization.cache_ttl_ms),
         .acl_disconnects = conf->authorization.deny_action == CONFIG_DENY_DISCONNECT,
+        .acl_lets_unmatched = conf->authorization.no_match == ACL_ALLOW,
+        .acl_by_token = config_has_jwt(conf) && *conf->auth.jwt_acl_claim,
         .overload = {.is_on = conf->overload.enable,
                      .lag_ms = {conf->overload.max_lag_ms, conf->overload.critical_lag_ms},
                      .memory_bytes = {conf->overload.max_memory, conf->overload.critical_memory},
@@ -162,6 +164,8 @@ static enum io_kind kind_of(enum config_listener_kind k)
         return IO_WS;
     case LISTENER_WSS:
         return IO_WSS;
+    case LISTENER_UNIX:
+        return IO_UNIX;
     }
     return IO_TCP;
 }
@@ -174,6 +178,7 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
     *out = (struct io_listener_conf){
         .kind = kind_of(l->kind),
         .name = l->id,
+        .file = {.path = l->path, .mode = l->mode, .group = l->group},
         .connections_max = limit32(l->max_connections),
         .conn_rate_max = limit32(l->max_conn_rate),
         .backlog = (int)l->backlog,

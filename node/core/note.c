@@ -10,20 +10,23 @@ static const char *text_of(enum journal_what what, const char *text)
     return text ? text : journal_default_text(what);
 }
 
-/* A connection without a session has said who it is, or is about to be refused. */
-static struct bytes client_of(const struct conn *c)
+/* One that is refused has no session; whose CONNECT it is has just been noted. */
+static struct bytes client_of(const struct conn *c, enum journal_what what)
 {
-    return c->session ? session_id(c->session) : c->shard->connecting;
+    if (c->session)
+        return session_id(c->session);
+    return what == JOURNAL_REFUSED ? c->shard->connecting : bytes_of(NULL, 0);
 }
 
 void note_conn(struct conn *c, enum journal_what what, struct bytes topic, uint32_t detail, const char *text)
 {
     struct shard *sh = c->shard;
     const char *word = journal_trace_word(what);
-    if (client_of(c).n || topic.n)
+    if (client_of(c, what).n || topic.n)
         journal_put(
-            sh, &(struct journal_note){
-                    .what = what, .client = client_of(c), .topic = topic, .detail = detail, .text = text});
+            sh,
+            &(struct journal_note){
+                .what = what, .client = client_of(c, what), .topic = topic, .detail = detail, .text = text});
     if (unlikely(sh->tracer.on) && word)
         trace_note(c, word, topic, text_of(what, text));
 }

@@ -90,7 +90,7 @@ struct shard {
     struct topic_metrics topic_metrics;
     struct tracer tracer;
     struct journal journal;
-    struct bytes connecting; /* client id of the CONNECT that is being looked at */
+    struct bytes connecting; /* client id of the CONNECT that may be refused, until it is answered */
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;

@@ -37,7 +37,9 @@ static void format_v4(char *out, const uint8_t a[4])
 
 static void peer_set(struct conn_peer *peer, const struct sockaddr_storage *addr)
 {
-    if (addr->ss_family == AF_INET6) {
+    if (addr->ss_family == AF_UNIX) {
+        memcpy(peer->address, "unix", sizeof "unix");
+    } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
         peer->port = ntohs(in6->sin6_port);
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
@@ -97,6 +99,17 @@ static void half_open_make_room(struct acceptor *a)
     }
 }
 
+/* Whose process it is: the system knows it for sure. */
+static void log_process(struct acceptor *a, int fd)
+{
+    struct ucred who;
+    socklen_t n = sizeof who;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
+        LOG(a->worker->io->log, LOG_INFO, "listener accepted name=%s pid=%ld uid=%lu gid=%lu",
+            a->listener->name, (long)who.pid, (unsigned long)who.uid, (unsigned long)who.gid);
+}
+
 static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *addr)
 {
     struct listener *l = a->listener;
@@ -121,6 +134,8 @@ static void admit(struct acceptor *a, int fd, const struct sockaddr_storage *add
     }
     half_open_make_room(a);
     peer_set(&peer, addr);
+    if (l->kind == IO_UNIX)
+        log_process(a, fd);
     ic = stack_new(a, lc, fd, &transport) ? ioconn_new(a, lc, fd, &peer, transport) : NULL;
     if (!ic) {
         atomic_fetch_sub_explicit(&l->connections, 1, memory_order_relaxed);

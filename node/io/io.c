@@ -119,7 +119,7 @@ static void start_failed(struct io *io)
     for (uint32_t i = 0; i < io->listeners_n; i++) {
         for (uint32_t k = 0; k < io->workers_n; k++)
             acceptor_close(&io->listeners[i].acceptors[k]);
-        io->listeners[i].is_running = false;
+        listener_unbind(&io->listeners[i]);
     }
 }
 
@@ -194,7 +194,7 @@ void io_stop(struct io *io, uint32_t deadline_ms)
     for (uint32_t i = 0; i < n; i++)
         worker_join(&io->workers[i]);
     for (uint32_t i = 0; i < io->listeners_n; i++)
-        io->listeners[i].is_running = false;
+        listener_unbind(&io->listeners[i]);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
@@ -327,7 +327,7 @@ static enum err stop_locked(struct io *io, struct listener *l)
     for (uint32_t i = 0; i < io->workers_n; i++)
         calls[i].acceptor = &l->acceptors[i];
     everywhere_run(io, calls, close_call);
-    l->is_running = false;
+    listener_unbind(l);
     LOG(io->log, LOG_NOTICE, "listener stopped name=%s address=%s", l->name, l->bind);
     return OK;
 }

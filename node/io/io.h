@@ -19,8 +19,8 @@
 struct io;
 struct cluster_io;
 
-enum io_kind { IO_TCP, IO_SSL, IO_WS, IO_WSS };
-const char *io_kind_name(enum io_kind k); /* "tcp", "ssl", "ws", "wss" */
+enum io_kind { IO_TCP, IO_SSL, IO_WS, IO_WSS, IO_UNIX };
+const char *io_kind_name(enum io_kind k); /* "tcp", "ssl", "ws", "wss", "unix" */
 
 /* Bits of io_tls_conf.versions. */
 enum { IO_TLS_1_2 = 1, IO_TLS_1_3 = 2 };
@@ -58,13 +58,18 @@ struct io_ws_conf {
 struct io_listener_conf {
     enum io_kind kind;
     const char *name;             /* "tcp:default"; one of a kind */
-    struct sockaddr_storage addr; /* port 0: any; "::" takes IPv4 as well */
-    uint32_t connections_max;     /* 0: no limit */
-    uint32_t conn_rate_max;       /* new connections a second, the rest waits in the backlog; 0: no limit */
-    uint32_t half_open_max; /* connections without CONNECT of one worker; 0: 20,000. The oldest gives way */
-    int backlog;            /* 0: 1024 */
-    bool has_nagle;         /* small packets may wait for more: TCP_NODELAY off */
-    bool is_enabled;        /* started by io_start() */
+    struct sockaddr_storage addr; /* port 0: any; "::" takes IPv4 as well; not of IO_UNIX */
+    struct {
+        const char *path;     /* absolute */
+        unsigned mode;        /* of the file */
+        const char *group;    /* NULL or "": that of the process */
+    } file;                   /* of IO_UNIX */
+    uint32_t connections_max; /* 0: no limit */
+    uint32_t conn_rate_max;   /* new connections a second, the rest waits in the backlog; 0: no limit */
+    uint32_t half_open_max;   /* connections without CONNECT of one worker; 0: 20,000. The oldest gives way */
+    int backlog;              /* 0: 1024 */
+    bool has_nagle;           /* small packets may wait for more: TCP_NODELAY off */
+    bool is_enabled;          /* started by io_start() */
     const char *const *access_rules; /* see access.h; good ones */
     size_t access_rules_n;
     const char *const *proxies; /* networks that send a header of the PROXY protocol; none: nobody does */
@@ -121,10 +126,11 @@ enum io_refusal {
 };
 const char *io_refusal_name(enum io_refusal r);
 
+enum { IO_BIND_MAX = 112 };
 struct io_listener_info {
     enum io_kind kind;
     const char *name;
-    char bind[64]; /* "127.0.0.1:1883", "[::]:1883": with the port that it really has */
+    char bind[IO_BIND_MAX]; /* "127.0.0.1:1883", "[::]:1883": with the port that it really has; a path */
     uint16_t port;
     bool is_running;
     uint32_t connections; /* now, with those that have not sent CONNECT yet */

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ enum { BACKLOG = 1024, HALF_OPEN_MAX = 20000, HANDSHAKE_MS = 15000 };
 
 const char *io_kind_name(enum io_kind k)
 {
-    static const char *const names[] = {"tcp", "ssl", "ws", "wss"};
+    static const char *const names[] = {"tcp", "ssl", "ws", "wss", "unix"};
     CHECK((unsigned)k < array_len(names));
     return names[k];
 }
@@ -186,10 +187,45 @@ static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
     return bind_error(error);
 }
 
+static enum err bind_unix(struct listener *l, int *fds, uint32_t n)
+{
+    const struct io_listener_conf *c = &listener_conf(l)->c;
+    int error = unix_socket_listen(&l->file, &(struct unix_socket_conf){.path = c->file.path,
+                                                                        .mode = (mode_t)c->file.mode,
+                                                                        .group = c->file.group,
+                                                                        .backlog = c->backlog});
+
+    snprintf(l->bind, sizeof l->bind, "%s", c->file.path);
+    fds[0] = l->file.fd;
+    for (uint32_t i = 1; !error && i < n; i++) {
+        fds[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+        if (fds[i] >= 0)
+            continue;
+        error = errno;
+        while (i--)
+            close(fds[i]);
+        unix_socket_remove(&l->file, c->file.path);
+    }
+    if (!error)
+        return OK;
+    LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s path=%s error=\"%s\"", l->name, c->file.path,
+        unix_socket_fault(error));
+    return error == EEXIST ? ERR_EXISTS : bind_error(error);
+}
+
+void listener_unbind(struct listener *l)
+{
+    if (l->is_running && l->kind == IO_UNIX)
+        unix_socket_remove(&l->file, l->bind);
+    l->is_running = false;
+}
+
 enum err listener_bind(struct listener *l, int *fds, uint32_t n)
 {
     struct sockaddr_storage addr = listener_conf(l)->c.addr;
 
+    if (l->kind == IO_UNIX)
+        return bind_unix(l, fds, n);
     /* The first socket is alone on the address: with SO_REUSEPORT a second broker of the same user would
      * share the port without either noticing. When that works, it makes room for those that share. */
     fds[0] = listen_at(l, &addr, false);

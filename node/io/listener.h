@@ -7,6 +7,7 @@
  * counted in struct listener with atomics; what a worker does is in its own struct acceptor. */
 
 #include "node/io/io.h"
+#include "node/io/unix_socket.h"
 #include "proto/base/list.h"
 
 #include <event2/event_struct.h>
@@ -59,8 +60,9 @@ struct listener {
     /* The rest belongs to whoever holds io's listener lock. */
     struct listener_conf *past; /* that connections may still have */
     bool is_running;
-    char bind[64];
+    char bind[IO_BIND_MAX];
     uint16_t port;
+    struct unix_socket file; /* of IO_UNIX, while it runs */
 };
 
 static inline struct listener_conf *listener_conf(const struct listener *l)
@@ -74,8 +76,12 @@ void listener_conf_free(struct listener_conf *lc); /* NULL is fine */
 MUST_USE enum err listener_init(struct listener *l, struct io *io, const struct io_listener_conf *conf);
 void listener_fini(struct listener *l);
 
-/* Makes and binds n sockets, logged when it cannot. The sockets listen already. */
+/* Makes and binds n sockets, logged when it cannot. The sockets listen already. A Unix socket cannot be bound
+ * n times: there the workers share one, of which each has a descriptor; whoever is first takes a connection.
+ */
 MUST_USE enum err listener_bind(struct listener *l, int *fds, uint32_t n);
+/* What is left to do when the sockets are closed. */
+void listener_unbind(struct listener *l);
 /* One more connection within conn_rate_max? */
 bool listener_rate_take(struct listener *l, uint64_t now_ms);
 

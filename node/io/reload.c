@@ -33,6 +33,7 @@ enum err io_reload_new(struct io_reload **out, struct io *io, const struct io_li
             continue;
         *c = (struct change){.listener = l, .conf = listener_conf_new(&confs[i])};
         c->conf->c.addr = listener_conf(l)->c.addr;
+        c->conf->c.file = listener_conf(l)->c.file;
         r->n++;
         if (l->certs && !(c->ctx = certs_try(l->certs, &c->conf->c.tls))) {
             io_reload_free(r);

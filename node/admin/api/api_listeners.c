@@ -170,8 +170,8 @@ API_SHAPE(
     node_status_shape, "listener_node_status", API_HAS("node", STRING, "The node"),
     {.name = "status", .type = API_OBJECT, .flags = API_REQUIRED, .of = &status_shape, .help = "Its own"});
 API_SHAPE(listener_shape, "listener", API_HAS("id", STRING, "As tcp:default"),
-          API_HAS("type", STRING, "tcp, ssl, ws or wss"), API_HAS("name", STRING, "As default"),
-          API_HAS("bind", STRING, "Its address"),
+          API_HAS("type", STRING, "tcp, ssl, ws, wss or unix"), API_HAS("name", STRING, "As default"),
+          API_HAS("bind", STRING, "Its address, or the path of a Unix socket"),
           API_HAS("enable", BOOL, "Always true: others are not listed"),
           API_HAS("acceptors", INT, "Threads that accept"),
           API_HAS("accepted", INT, "Connections since the start"),

@@ -18,7 +18,7 @@ struct why_case {
     json_t *findings;
 };
 
-enum { WHY_TIME_N = 24 };
+enum { WHY_TIME_N = 24, WHY_NUMBER_N = 24 };
 
 /* The sentence, and a finding (level: "problem", "note"); params: NULL: none; taken. */
 void why_say(struct why_case *w, const char *verdict, const char *code, json_t *params, const char *fmt, ...)

@@ -160,10 +160,35 @@ static int64_t number(const json_t *o, const char *name)
     return json_int(o, name, 0);
 }
 
+static const char *number_text(char out[WHY_NUMBER_N], const json_t *o, const char *name)
+{
+    snprintf(out, WHY_NUMBER_N, "%lld", (long long)number(o, name));
+    return out;
+}
+
+/* By bytes: there is no room for one more of the usual size. */
+static bool is_full_by_bytes(const json_t *c)
+{
+    int64_t n = number(c, "queued"), bytes = number(c, "queued_bytes"), max = number(c, "queue_bytes_max");
+    return max && n && bytes + bytes / n > max;
+}
+
 static bool is_full(const json_t *c)
 {
-    int64_t max = number(c, "queue_max"), bytes_max = number(c, "queue_bytes_max");
-    return (max && number(c, "queued") >= max) || (bytes_max && number(c, "queued_bytes") >= bytes_max);
+    int64_t max = number(c, "queue_max");
+    return (max && number(c, "queued") >= max) || is_full_by_bytes(c);
+}
+
+static void queue_full(struct why_case *w)
+{
+    char n[WHY_NUMBER_N], max[WHY_NUMBER_N];
+    bool by_bytes = is_full_by_bytes(w->client);
+    number_text(n, w->client, by_bytes ? "queued_bytes" : "queued");
+    number_text(max, w->client, by_bytes ? "queue_bytes_max" : "queue_max");
+    why_say(w, "no", by_bytes ? "QUEUE_BYTES_FULL" : "QUEUE_FULL",
+            WHY_PARAMS("clientid", w->id, "count", n, "max", max),
+            "No: the queue of %s is full, with %s %s of at most %s: further messages are dropped.", w->id, n,
+            by_bytes ? "bytes" : "messages", max);
 }
 
 /* The highest QoS of the subscriptions that are listed; whether none is plain, or all have No Local. */
@@ -184,17 +209,19 @@ static void subs_look(const struct why_case *w, int64_t *qos, bool *all_shared, 
 
 static void offline(struct why_case *w, int64_t qos)
 {
-    char at[WHY_TIME_N];
+    char at[WHY_TIME_N], n[WHY_NUMBER_N];
+    number_text(n, w->client, "queued");
     why_at(at, w->client, "since");
     if (qos == 0 && !json_bool(w->client, "keeps_qos0", false))
         why_say(w, "no", "OFFLINE_QOS0", WHY_PARAMS("clientid", w->id, "at", json_str(w->client, "since")),
                 "No: %s has been offline since %s, and its subscription has QoS 0: nothing is kept for it.",
                 w->id, at);
     else
-        why_say(w, "later", "OFFLINE_KEPT", WHY_PARAMS("clientid", w->id, "at", json_str(w->client, "since")),
+        why_say(w, "later", "OFFLINE_KEPT",
+                WHY_PARAMS("clientid", w->id, "at", json_str(w->client, "since"), "waiting", n),
                 "Not yet: %s has been offline since %s; what is published with QoS 1 and 2 waits until it "
-                "comes back, %lld now.",
-                w->id, at, (long long)number(w->client, "queued"));
+                "comes back, %s now.",
+                w->id, at, n);
 }
 
 /* What has happened to messages under the topic, of which the latest counts. */
@@ -240,13 +267,15 @@ static void from_events(struct why_case *w, int64_t qos, bool all_shared)
 
 static bool connected_trouble(struct why_case *w, int64_t qos)
 {
+    char n[WHY_NUMBER_N], waiting[WHY_NUMBER_N];
     const json_t *c = w->client;
+    number_text(n, c, "inflight");
+    number_text(waiting, c, "queued");
     if (qos > 0 && number(c, "inflight_max") && number(c, "inflight") >= number(c, "inflight_max")) {
         why_say(
-            w, "later", "INFLIGHT_FULL", WHY_PARAMS("clientid", w->id),
-            "Not yet: %s has not acknowledged %lld messages, as many as may be in flight; %lld wait behind "
-            "them.",
-            w->id, (long long)number(c, "inflight"), (long long)number(c, "queued"));
+            w, "later", "INFLIGHT_FULL", WHY_PARAMS("clientid", w->id, "count", n, "waiting", waiting),
+            "Not yet: %s has not acknowledged %s messages, as many as may be in flight; %s wait behind them.",
+            w->id, n, waiting);
         return true;
     }
     if (json_bool(c, "reads_slowly", false)) {
@@ -274,9 +303,7 @@ static void of_both(struct why_case *w)
         why_say(w, "no", "DENIED", WHY_PARAMS("clientid", w->id, "topic", w->topic, "reason", reason),
                 "No: %s has subscribed, but the rules do not let %s reach it: %s.", w->id, w->topic, reason);
     } else if (is_full(c)) {
-        why_say(w, "no", "QUEUE_FULL", WHY_PARAMS("clientid", w->id),
-                "No: the queue of %s is full, with %lld messages of at most %lld: further ones are dropped.",
-                w->id, (long long)number(c, "queued"), (long long)number(c, "queue_max"));
+        queue_full(w);
     } else if (!json_bool(c, "connected", false)) {
         offline(w, qos);
     } else if (!connected_trouble(w, qos)) {
@@ -289,25 +316,26 @@ static void of_both(struct why_case *w)
 static void of_client(struct why_case *w)
 {
     const json_t *c = w->client;
-    char at[WHY_TIME_N];
+    char at[WHY_TIME_N], n[WHY_NUMBER_N], waiting[WHY_NUMBER_N];
     const char *node = json_str(c, "node");
+    number_text(n, c, "subscriptions");
+    number_text(waiting, c, "queued");
     why_at(at, c, "since");
     if (!json_bool(c, "connected", false)) {
         const json_t *end = why_last(w, "disconnected", w->id);
         why_say(w, "no", "OFFLINE",
                 WHY_PARAMS("clientid", w->id, "at", json_str(c, "since"), "node", node, "reason",
-                           end ? why_text(end) : ""),
-                "%s is offline since %s%s%s; its session is kept on %s, with %lld messages waiting.", w->id,
-                at, end ? ": " : "", end ? why_text(end) : "", node, (long long)number(c, "queued"));
+                           end ? why_text(end) : "", "waiting", waiting),
+                "%s is offline since %s%s%s; its session is kept on %s, with %s messages waiting.", w->id, at,
+                end ? ": " : "", end ? why_text(end) : "", node, waiting);
     } else if (is_full(c)) {
-        why_say(w, "no", "QUEUE_FULL", WHY_PARAMS("clientid", w->id),
-                "The queue of %s is full, with %lld messages of at most %lld: further ones are dropped.",
-                w->id, (long long)number(c, "queued"), (long long)number(c, "queue_max"));
+        queue_full(w);
     } else if (!connected_trouble(w, number(c, "inflight"))) {
         why_say(w, "yes", "CONNECTED",
-                WHY_PARAMS("clientid", w->id, "at", json_str(c, "since"), "node", node),
-                "%s is connected to %s since %s, with %lld subscriptions and %lld messages waiting.", w->id,
-                node, at, (long long)number(c, "subscriptions"), (long long)number(c, "queued"));
+                WHY_PARAMS("clientid", w->id, "at", json_str(c, "since"), "node", node, "count", n, "waiting",
+                           waiting),
+                "%s is connected to %s since %s, with %s subscriptions and %s messages waiting.", w->id, node,
+                at, n, waiting);
     }
 }
 

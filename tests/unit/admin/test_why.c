@@ -83,6 +83,9 @@ static void queues(void **state)
     (void)state;
     judged("{" OF_BOTH ",'client':{" OFFLINE ",'queued':5,'queue_max':5}," SUB1 "}", "no", "QUEUE_FULL",
            "5 messages");
+    judged("{" OF_BOTH ",'client':{" OFFLINE ",'queued':5,'queued_bytes':500,'queue_bytes_max':550}," SUB1
+           "}",
+           "no", "QUEUE_BYTES_FULL", "500 bytes of at most 550");
     judged("{" OF_BOTH ",'client':{" OFFLINE "}," SUB0 "}", "no", "OFFLINE_QOS0", "QoS 0");
     judged("{" OF_BOTH ",'client':{" OFFLINE ",'keeps_qos0':true}," SUB0 "}", "later", "OFFLINE_KEPT",
            "waits");

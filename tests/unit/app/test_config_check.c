@@ -131,6 +131,42 @@ static void values_are_checked_with_each_other(void **state)
         "clients must split large packets into several frames\n");
 }
 
+static void unix_listeners(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_load(&f, "listeners.unix.local:\n  bind: m.sock\n  mode: 0666\n  group: root\n", NULL);
+    const struct config_listener *l = &f.conf->listeners[f.conf->listeners_n - 1];
+    assert_string_equal(f.said, "");
+    assert_string_equal(l->id, "unix:local");
+    assert_string_equal(l->path, "/etc/x/m.sock");
+    assert_int_equal(l->mode, 0666);
+    assert_true(l->enable && l->is_loopback && l->allow_anonymous);
+    fixture_drop(&f);
+    SAYS("listeners.unix.a:\n  bind: /run/m\n  mode: 666\n  group: of nobody\n",
+         "covey.yaml:3: listeners.unix.a.mode: must be an octal number of four digits such as 0660\n"
+         "covey.yaml:4: listeners.unix.a.group: there is no group of nobody\n");
+    SAYS("listeners.unix.a:\n  bind: /run/m\nlisteners.unix.b:\n  bind: /run/m\n",
+         "covey.yaml:4: listeners.unix.b.bind: /run/m is taken by the listener unix:a\n");
+    SAYS("node.ctl_socket: /run/m\nlisteners.unix.a:\n  bind: /run/m\n",
+         "covey.yaml:3: listeners.unix.a.bind: /run/m is taken by node.ctl_socket\n");
+    SAYS("listeners.unix.a:\n  enable: true\n",
+         "listeners.unix.a.bind: must be given: the address that the listener listens on\n");
+    SAYS("listeners.unix.a:\n  bind: "
+         "/12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "90"
+         "1234567\n",
+         "covey.yaml:2: listeners.unix.a.bind: the path of a socket has at most 107 bytes: "
+         "/12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "90"
+         "1234567\n");
+    SAYS("listeners.unix.a:\n  bind: /run/m\n  proxy_protocol: true\n  access_rules: [deny all]\n",
+         "covey.yaml:3: listeners.unix.a.proxy_protocol: unknown key; who connects to a Unix socket has no "
+         "address: mode and group say who may\n"
+         "covey.yaml:4: listeners.unix.a.access_rules: unknown key; who connects to a Unix socket has no "
+         "address: mode and group say who may\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +176,7 @@ int main(void)
         cmocka_unit_test(https_needs_its_files_and_an_address_of_its_own),
         cmocka_unit_test(a_certificate_enables_the_listener),
         cmocka_unit_test(values_are_checked_with_each_other),
+        cmocka_unit_test(unix_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

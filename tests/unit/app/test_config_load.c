@@ -40,12 +40,13 @@ static void default_listeners_are_local(void **state)
     } expected[] = {{"tcp:default", "127.0.0.1:1883", true},
                     {"ssl:default", "127.0.0.1:8883", false},
                     {"ws:default", "127.0.0.1:8083", true},
-                    {"wss:default", "127.0.0.1:8084", false}};
+                    {"wss:default", "127.0.0.1:8084", false},
+                    {"unix:default", "", false}};
     struct fixture f;
     (void)state;
     fixture_load(&f, NULL, NULL);
-    assert_int_equal(f.conf->listeners_n, 4);
-    for (size_t i = 0; i < 4; i++) {
+    assert_int_equal(f.conf->listeners_n, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const struct config_listener *l = &f.conf->listeners[i];
         assert_string_equal(l->id, expected[i].id);
         assert_string_equal(l->bind_text, expected[i].bind);
@@ -112,15 +113,15 @@ static void a_file_sets_values(void **state)
     assert_string_equal(c->node.data_dir, "/etc/x/data");
     assert_int_equal(c->mqtt.max_inflight, 7);
     assert_int_equal(c->mqtt.idle_timeout_ms, 3000);
-    assert_int_equal(c->listeners_n, 5);
+    assert_int_equal(c->listeners_n, 6);
     assert_int_equal(c->listeners[0].max_packet_size, 2097152);
     assert_int_equal(c->listeners[1].ssl.ciphers.n, 2);
     assert_string_equal(c->listeners[1].ssl.ciphers.v[1], "ECDHE-RSA-AES128-GCM-SHA256");
     assert_int_equal(c->listeners[1].ssl.versions, CONFIG_TLSV1_3);
     assert_false(c->listeners[2].enable);
-    assert_string_equal(c->listeners[4].id, "tcp:inside");
-    assert_int_equal(c->listeners[4].max_packet_size, 65536);
-    assert_false(c->listeners[4].nodelay);
+    assert_string_equal(c->listeners[5].id, "tcp:inside");
+    assert_int_equal(c->listeners[5].max_packet_size, 65536);
+    assert_false(c->listeners[5].nodelay);
     assert_string_equal(config_item_find(c, "mqtt.idle_timeout")->where, "/etc/x/covey.yaml:7");
     assert_string_equal(config_item_find(c, "listeners.tcp.inside.bind")->where, "/etc/x/covey.yaml:10");
     assert_string_equal(config_item_find(c, "mqtt.max_qos_allowed")->where, "default");
@@ -265,11 +266,11 @@ static void listeners_are_bounded(void **state)
     FILE *out = open_memstream(&yaml, &n);
     (void)state;
     fprintf(out, "listeners:\n  tcp:\n");
-    for (int i = 0; i < 61; i++)
+    for (int i = 0; i < 60; i++)
         fprintf(out, "    l%d:\n", i);
     fclose(out);
     fixture_load(&f, yaml, NULL);
-    assert_string_equal(f.report.notes[0].path, "listeners.tcp.l60");
+    assert_string_equal(f.report.notes[0].path, "listeners.tcp.l59");
     assert_string_equal(f.report.notes[0].message, "more than 64 listeners");
     assert_int_equal(f.report.n, 1);
     fixture_drop(&f);
@@ -326,9 +327,9 @@ static void environment_overrides_the_file(void **state)
     assert_int_equal(f.conf->mqtt.max_inflight, 64);
     assert_string_equal(f.conf->node.name, "two@h");
     assert_string_equal(f.conf->listeners[0].bind_text, "127.0.0.1:19200");
-    assert_string_equal(f.conf->listeners[4].id, "tcp:Inside");
-    assert_string_equal(f.conf->listeners[4].bind_text, "127.0.0.1:19201");
-    assert_string_equal(f.conf->listeners[5].id, "ws:more");
+    assert_string_equal(f.conf->listeners[5].id, "tcp:Inside");
+    assert_string_equal(f.conf->listeners[5].bind_text, "127.0.0.1:19201");
+    assert_string_equal(f.conf->listeners[6].id, "ws:more");
     const struct config_item *item = config_item_find(f.conf, "mqtt.max_inflight");
     assert_int_equal(item->origin, CONFIG_FROM_ENV);
     assert_string_equal(item->where, "COVEY_MQTT__MAX_INFLIGHT");
