@@ -307,6 +307,18 @@ static void deliver_remote(struct shard *sh, struct publication *p, uint64_t sha
     }
 }
 
+static void __attribute__((cold, noinline)) nobody_got(struct shard *sh, struct publication *p)
+{
+    if (sh->topic_metrics.all.n)
+        topic_metrics_dropped(sh, p->m.topic);
+    if (!p->refused) {
+        COUNT(sh, DROPPED_NO_SUBSCRIBERS);
+        note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
+    } else if (!p->failed) {
+        p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
+    }
+}
+
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match)
 {
     uint64_t remote = match->remote;
@@ -324,14 +336,8 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
         if (unlikely(peers))
             forward_publish(sh, p, peers);
     }
-    if (!p->receivers && unlikely(sh->topic_metrics.all.n))
-        topic_metrics_dropped(sh, p->m.topic);
-    if (!p->receivers && !p->refused) {
-        COUNT(sh, DROPPED_NO_SUBSCRIBERS);
-        note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
-    }
+    if (unlikely(!p->receivers))
+        nobody_got(sh, p);
     if (unlikely(sh->tracer.on & TRACER_WATCHED))
-        journal_routed(sh, p, remote, peers);
-    if (!p->receivers && p->refused && !p->failed)
-        p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
+        journal_routed(sh, p, match);
 }

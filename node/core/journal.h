@@ -165,8 +165,8 @@ uint64_t journal_watch(struct shard *sh, struct bytes client, struct bytes topic
 
 /* ---- for the rest of the core, when tracer.on & TRACER_WATCHED ------------------------------------- */
 
-/* The message has gone to all whom it matches: subscribers here, `shards` (a bit each) and `peers`. */
-void journal_routed(struct shard *sh, const struct publication *p, uint64_t shards, uint64_t peers);
+/* The message has gone to all whom it matches. */
+void journal_routed(struct shard *sh, const struct publication *p, const struct match *match);
 /* It is kept as, or with no payload has ended, a retained message. */
 void journal_retained(struct shard *sh, const struct publication *p);
 /* A message has gone to the client, or into its queue (JOURNAL_SENT, JOURNAL_QUEUED). */

@@ -95,8 +95,9 @@ static bool is_watched(struct shard *sh, struct bytes client, struct bytes topic
 
 /* ---- what they do --------------------------------------------------------------------------------- */
 
-void journal_routed(struct shard *sh, const struct publication *p, uint64_t shards, uint64_t peers)
+void journal_routed(struct shard *sh, const struct publication *p, const struct match *match)
 {
+    uint64_t shards = match->remote, peers = peers_of_slots(&sh->node->peers, match->peers);
     struct bytes client = p->conn ? session_id(p->conn->session) : bytes_of(NULL, 0);
     uint32_t others = (uint32_t)__builtin_popcountll(shards) + (uint32_t)__builtin_popcountll(peers);
     if (!p->receivers || !is_watched(sh, client, p->m.topic))
