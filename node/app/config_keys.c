@@ -359,7 +359,7 @@ const struct config_key config_keys[] = {
     KEY("journal.enable", BOOL, RELOAD, journal.enable, "true", 0, 0, NULL,
         "remember what happened lately to clients and messages, for covey ctl why"),
     KEY("journal.size", SIZE, RELOAD, journal.size, "2MB", 16 * KB, GB, NULL,
-        "memory of each worker for that, about 100 bytes an event; the oldest go first, all when it changes"),
+        "memory of each worker for that, about 100 bytes an event; a power of two counts; when it changes, all go"),
 
     KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
         "what is logged: this level and those above it"),

@@ -6,6 +6,7 @@
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
+#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -307,13 +308,25 @@ static void deliver_remote(struct shard *sh, struct publication *p, uint64_t sha
     }
 }
 
-static void __attribute__((cold, noinline)) nobody_got(struct shard *sh, struct publication *p)
+/* Who publishes what nobody has subscribed to may do so as fast as it can. */
+static void nobody_note(struct shard *sh, const struct publication *p, uint64_t topic_hash)
+{
+    uint64_t hash = hash_u64(topic_hash, p->origin);
+    if (!sh->tracer.on && journal_again(sh, hash))
+        return;
+    note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
+    if (p->conn)
+        journal_remember(sh, hash);
+}
+
+static void __attribute__((cold, noinline))
+nobody_got(struct shard *sh, struct publication *p, const struct match *match)
 {
     if (sh->topic_metrics.all.n)
         topic_metrics_dropped(sh, p->m.topic);
     if (!p->refused) {
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
-        note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
+        nobody_note(sh, p, match->hash);
     } else if (!p->failed) {
         p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
     }
@@ -337,7 +350,7 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
             forward_publish(sh, p, peers);
     }
     if (unlikely(!p->receivers))
-        nobody_got(sh, p);
+        nobody_got(sh, p, match);
     if (unlikely(sh->tracer.on & TRACER_WATCHED))
         journal_routed(sh, p, match);
 }

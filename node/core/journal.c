@@ -68,7 +68,8 @@ static void resize(struct journal *j, uint64_t bytes)
 {
     rings_drop(j);
     j->bytes = bytes;
-    j->cap = bytes < JOURNAL_BYTES_MIN ? 0 : bytes / JOURNAL_RINGS & ~(uint64_t)7;
+    j->cap = bytes < JOURNAL_BYTES_MIN ? 0 : 1ull << (63 - __builtin_clzll(bytes / JOURNAL_RINGS));
+    memset(j->again, 0, sizeof j->again);
     if (!j->cap)
         return;
     for (int i = 0; i < JOURNAL_RINGS; i++)
@@ -89,13 +90,13 @@ static inline struct journal *journal_of(struct shard *sh)
 
 static struct journal_record *record_at(const struct journal *j, const struct journal_bytes *r, uint64_t at)
 {
-    return (struct journal_record *)(void *)(r->p + at % j->cap);
+    return (struct journal_record *)(void *)(r->p + (at & (j->cap - 1)));
 }
 
 /* The place of the record that stands at `at` or behind a filler there. */
 static uint64_t filler_pass(const struct journal *j, const struct journal_bytes *r, uint64_t at)
 {
-    uint64_t left = j->cap - at % j->cap;
+    uint64_t left = j->cap - (at & (j->cap - 1));
     if (at < r->next && (left < sizeof(struct journal_record) || record_at(j, r, at)->what == FILLER))
         return at + left;
     return at;
@@ -112,7 +113,7 @@ static void make_room(const struct journal *j, struct journal_bytes *r, uint64_t
 /* A record does not go round the end of the buffer. */
 static uint64_t place_for(const struct journal *j, struct journal_bytes *r, uint64_t size)
 {
-    uint64_t left = j->cap - r->next % j->cap;
+    uint64_t left = j->cap - (r->next & (j->cap - 1));
     if (left < size) {
         make_room(j, r, left);
         if (left >= sizeof(struct journal_record))
@@ -173,6 +174,22 @@ static uint64_t record_put(struct shard *sh, struct journal_bytes *ring, const s
     return at;
 }
 
+/* The record that may be counted up; NULL: it has been pushed out, or is too old. */
+static struct journal_record *record_live(const struct shard *sh, const struct journal_bytes *ring,
+                                          const struct journal_seen *seen, uint64_t hash)
+{
+    if (seen->hash != hash || seen->at < ring->first || seen->at >= ring->next)
+        return NULL;
+    struct journal_record *r = record_at(&sh->journal, ring, seen->at);
+    return sh->wall_ms < r->first_ms + JOURNAL_JOIN_MS ? r : NULL;
+}
+
+static void record_count(const struct shard *sh, struct journal_record *r)
+{
+    r->count += r->count < UINT32_MAX;
+    r->last_ms = sh->wall_ms;
+}
+
 void journal_put(struct shard *sh, const struct journal_note *note)
 {
     struct journal *j = journal_of(sh);
@@ -184,16 +201,33 @@ void journal_put(struct shard *sh, const struct journal_note *note)
     struct journal_bytes *ring = &j->rings[events[n.what].ring];
     uint64_t hash = hash_of(sh, &n);
     struct journal_seen *seen = &j->seen[hash & (SEEN_N - 1)];
-    if (seen->hash == hash && seen->at >= ring->first && seen->at < ring->next) {
-        struct journal_record *r = record_at(j, ring, seen->at);
-        if (is_same(r, &n) && sh->wall_ms < r->first_ms + JOURNAL_JOIN_MS) {
-            r->count += r->count < UINT32_MAX;
-            r->last_ms = sh->wall_ms;
-            r->peers |= n.peers;
-            return;
-        }
+    struct journal_record *r = record_live(sh, ring, seen, hash);
+    if (r && is_same(r, &n)) {
+        record_count(sh, r);
+        r->peers |= n.peers;
+    } else {
+        *seen = (struct journal_seen){hash, record_put(sh, ring, &n)};
     }
-    *seen = (struct journal_seen){hash, record_put(sh, ring, &n)};
+    j->last = seen->at;
+}
+
+bool journal_again(struct shard *sh, uint64_t hash)
+{
+    const struct journal *j = &sh->journal;
+    const struct journal_seen *seen = &j->again[hash & (JOURNAL_AGAIN_N - 1)];
+    if (!j->cap || j->bytes != sh->settings->journal_bytes)
+        return false;
+    struct journal_record *r = record_live(sh, &j->rings[JOURNAL_MESSAGES], seen, hash);
+    if (r)
+        record_count(sh, r);
+    return r != NULL;
+}
+
+void journal_remember(struct shard *sh, uint64_t hash)
+{
+    struct journal *j = &sh->journal;
+    if (j->cap)
+        j->again[hash & (JOURNAL_AGAIN_N - 1)] = (struct journal_seen){hash, j->last};
 }
 
 /* ---- looking -------------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ enum {
     JOURNAL_TOPIC_MAX = 256,
     JOURNAL_TEXT_MAX = 160,
     JOURNAL_BYTES_MIN = 16 * 1024, /* of both rings; less: off */
+    JOURNAL_AGAIN_N = 256,         /* a power of two */
 };
 
 /* X(id, name for people and programs, what a trace calls it or NULL: it shows that otherwise, ring, the text
@@ -121,9 +122,11 @@ struct journal_watch;
 /* Zeros: nothing is there. What it takes is allocated when the first record comes. */
 struct journal {
     uint64_t bytes; /* as it is made; follows settings.journal_bytes */
-    uint64_t cap;   /* of a ring */
+    uint64_t cap;   /* of a ring, a power of two */
     struct journal_bytes rings[JOURNAL_RINGS];
     struct journal_seen *seen; /* the latest records, by hash */
+    uint64_t last;             /* where the record stands that was written or counted last */
+    struct journal_seen again[JOURNAL_AGAIN_N];
     uint32_t watches_n;
     struct journal_watch *watches[JOURNAL_WATCHES_MAX];
 };
@@ -139,6 +142,12 @@ struct journal_note {
     unsigned qos;
 };
 void journal_put(struct shard *sh, const struct journal_note *n);
+
+/* For what may come as often as messages do, of JOURNAL_MESSAGES: a hash of what happens stands for it, so
+ * that counting it again costs a few instructions. False: nothing was counted, it is to be put as ever and
+ * then remembered. */
+bool journal_again(struct shard *sh, uint64_t hash);
+void journal_remember(struct shard *sh, uint64_t hash);
 
 /* ---- those who look ------------------------------------------------------------------------------- */
 
