@@ -41,10 +41,7 @@ struct parked *parked_take(struct list *waiting, uint64_t token)
 
 struct bytes parked_client(const struct parked *p)
 {
-    struct connect k;
-    struct fault f;
-    CHECK(decode_connect((uint8_t *)(uintptr_t)p->body, p->n, &k, &f)); /* it was good before */
-    return k.client_id;
+    return connect_client((uint8_t *)(uintptr_t)p->body, p->n);
 }
 
 void parked_forget(struct conn *c)
