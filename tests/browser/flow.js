@@ -185,6 +185,33 @@ export function flow({ browser, url }) {
       }
       clean();
     }],
+    ["flow_why", async () => {
+      if (isMock) return; // its own data are looked at in edges.js
+      const one = subscriber("-i", "asker", "-d");
+      try {
+        await until(() => one.text.includes("SUBACK"), "mosquitto_sub subscribes");
+        await go("why");
+        const field = (name) => page.getByTestId(name).locator("input").or(page.locator(`input[data-test='${name}']`)).first();
+        await field("why-client").fill("asker");
+        await field("why-topic").fill("Test");
+        await page.getByTestId("why-ask").click();
+        await page.getByText("asker has no subscription that matches Test.").waitFor();
+        await page.getByText("upper and lower case count").waitFor();
+        await field("why-topic").fill("test");
+        await page.getByTestId("why-ask").click();
+        await page.getByText("would be sent to asker now").waitFor();
+        publish("for the journal");
+        await until(async () => {
+          await page.getByTestId("why-ask").click();
+          return page.getByText("Messages to test are sent to asker").isVisible();
+        }, "the message is in the journal");
+        await page.getByRole("cell", { name: "Sent", exact: true }).first().waitFor();
+        await picture(page, "flow-why");
+      } finally {
+        one.kill();
+      }
+      clean();
+    }],
     ["flow_ban", async () => {
       if (isMock) return;
       const victim = subscriber("-i", "banme");

@@ -256,6 +256,7 @@ struct api *api_new(struct admin_env *env, struct event_base *base)
 {
     struct api *a = mem_zalloc(sizeof *a);
     a->env = env;
+    env->api = a;
     a->base = base;
     list_init(&a->calls);
     a->offload = offload_new(base);
@@ -274,6 +275,7 @@ void api_free(struct api *a)
 {
     if (!a)
         return;
+    a->env->api = NULL;
     peers_stop(a->links);
     replica_stop(a->replica);
     offload_free(a->offload); /* calls that wait for it go on */

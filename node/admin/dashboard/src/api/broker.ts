@@ -3,7 +3,7 @@
 import { http } from "./http";
 import type {
   Alarm, ApiKey, Ban, Client, Cluster, Delayed, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, Setting, SharedGroup,
-  SlowSettings, SlowSubscription, SubscribeOptions, Subscription, Topic, TopicMetric, Trace, TracePiece, User,
+  SlowSettings, SlowSubscription, SubscribeOptions, Subscription, Topic, TopicMetric, Trace, TracePiece, User, Why,
 } from "./types";
 
 const part = encodeURIComponent;
@@ -60,6 +60,8 @@ export const api = {
   slow: (query: Query) => pageOf<SlowSubscription>("slow_subscriptions", query),
   slowSettings: () => http.get<SlowSettings>("slow_subscriptions/settings"),
   slowClear: () => http.delete<void>("slow_subscriptions"),
+
+  why: (query: Query) => http.get<Why>("why", query),
 
   traces: () => listOf<Trace>("trace"),
   traceAdd: (trace: Omit<Trace, "status" | "log_size">) => http.post<Trace>("trace", trace),

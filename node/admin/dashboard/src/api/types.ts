@@ -279,3 +279,49 @@ export interface TracePiece {
   items: string;
   meta: { position?: number; bytes?: number; hint?: string };
 }
+
+export interface WhyParams {
+  clientid?: string;
+  topic?: string;
+  filter?: string;
+  at?: string;
+  reason?: string;
+  node?: string;
+  event?: string;
+  publisher?: string;
+  count?: string;
+  max?: string;
+  waiting?: string;
+  bytes?: string;
+  qos?: string;
+  how?: string;
+}
+
+export interface WhyEvent {
+  at: string;
+  first_at: string;
+  count: number;
+  node: string;
+  event: string;
+  clientid?: string;
+  topic?: string;
+  qos?: number;
+  nodes?: string[];
+  text?: string;
+}
+
+export interface Why {
+  clientid?: string;
+  topic?: string;
+  verdict: "yes" | "no" | "later" | "perhaps" | "unknown";
+  code: string;
+  params: WhyParams;
+  sentence: string;
+  findings: { level: "problem" | "note"; code: string; params: WhyParams; text: string }[];
+  client?: { connected: boolean; node: string };
+  subscriptions: { node: string; clientid: string; filter: string; group?: string; qos: number }[];
+  events: WhyEvent[];
+  watched_since?: string;
+  complete_since?: string;
+  missing: string[];
+}
