@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of this build, alone or in a cluster with a secret, for what is measured here."""
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +20,13 @@ COVEY, BENCH = os.path.join(BUILD, "covey"), os.path.join(BUILD, "covey-bench")
 sys.path[:0] = [os.path.join(ROOT, "tests", "conformance")]
 import wire  # noqa: E402
 from mqttlib import Client  # noqa: E402
+
+
+def cheap_hash(password):
+    """As a file of passwords has it, and quickly made."""
+    salt = b"0123456789ab"
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 1000)
+    return f"$7$1000${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def free_port():
