@@ -3,6 +3,7 @@
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -402,7 +403,9 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
     if (likely(verdict.allows) || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    acl_count_refusal(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
+    struct acl *acl = verdict.is_own ? s->ident->own : sh->gate.acl;
+    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(acl, verdict.rule));
+    acl_count_refusal(acl, verdict.rule);
     return false;
 }
 
@@ -420,4 +423,15 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
+}
+
+const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic)
+{
+    if (!sh->gate.acl)
+        return NULL;
+    struct acl_client c = client_of(sh, s);
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, topic);
+    if (verdict.allows || (action == ACL_SUBSCRIBE && is_undecided(sh, s)))
+        return NULL;
+    return acl_why(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
 }
