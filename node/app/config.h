@@ -266,6 +266,7 @@ struct config_listener {
     bool enable;
     bool is_loopback;                  /* only this machine can reach it */
     bool allow_anonymous;              /* of a client that no authentication has checked */
+    const char *mountpoint;            /* "": none */
     struct config_list authentication; /* names of methods, as given */
     struct vet_chain vet;
     bool nodelay;

@@ -3,6 +3,7 @@
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
+#include "node/core/mount.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -218,13 +219,24 @@ static const char *refuse(struct shard *sh, const struct acl_client *c, const ch
     return why;
 }
 
+/* Rules are about topics as the client has them, without its mountpoint. */
+static uint64_t hash_of(struct shard *sh, struct bytes topic)
+{
+    return hash_bytes(topic.p, topic.n, sh->node->conf.seed);
+}
+
 /* ---- questions ------------------------------------------------------------------------------------ */
 
 const char *gate_publish(struct shard *sh, struct session *s, const struct match *match)
 {
     struct bytes topic = bytes_of(match->topic, match->topic_n);
+    uint64_t hash = match->hash;
     bool allows;
-    uint32_t verdict = verdict_on(sh, s, ACL_PUBLISH, match->hash, topic, &allows);
+    if (unlikely(s->mount != NULL)) {
+        topic = mount_off(s->mount, topic);
+        hash = hash_of(sh, topic);
+    }
+    uint32_t verdict = verdict_on(sh, s, ACL_PUBLISH, hash, topic, &allows);
     if (likely(allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
@@ -268,7 +280,8 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
     if (!sh->gate.acl)
         return true;
     struct acl_client c = client_of(sh, s);
-    uint32_t verdict = acl_on_topic(sh->gate.acl, &c, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    topic = mount_off(s->mount, delayed_topic(topic, sh->wall_ms));
+    uint32_t verdict = acl_on_topic(sh->gate.acl, &c, ACL_PUBLISH, topic);
     if (acl_allows(sh->gate.acl, verdict))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
@@ -280,9 +293,9 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
 {
     if (likely(!sh->gate.acl))
         return true;
-    uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
+    topic = mount_off(s->mount, topic);
     bool allows;
-    uint32_t verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic, &allows);
+    uint32_t verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic, &allows);
     if (likely(allows))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
@@ -298,7 +311,8 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
     if (sub->pass >> ROUND_SHIFT != g->pass >> ROUND_SHIFT) {
         bool is_whole;
         struct acl_client c = client_of(sh, sub->session);
-        uint32_t verdict = acl_on_filter(g->acl, &c, route_filter(sub->route), &is_whole);
+        struct bytes filter = mount_off(sub->session->mount, route_filter(sub->route));
+        uint32_t verdict = acl_on_filter(g->acl, &c, filter, &is_whole);
         bool all = is_whole && acl_allows(g->acl, verdict);
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }

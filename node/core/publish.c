@@ -2,6 +2,7 @@
 #include "node/core/conn_i.h"
 #include "node/core/delayed.h"
 #include "node/core/deliver.h"
+#include "node/core/mount.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
@@ -104,9 +105,11 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
     if (unlikely(match->special)) {
         if (match->special == TOPIC_DELAYED)
             return delayed_publish(sh, pub);
-        COUNT(sh, REFUSED_TOPIC);
-        pub->failed = RC_TOPIC_NAME_INVALID;
-        return RC_TOPIC_NAME_INVALID;
+        if (match_is_reserved(match, c)) {
+            COUNT(sh, REFUSED_TOPIC);
+            pub->failed = RC_TOPIC_NAME_INVALID;
+            return RC_TOPIC_NAME_INVALID;
+        }
     }
     if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
         pub->failed = RC_NOT_AUTHORIZED;
@@ -257,9 +260,13 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p.m.qos]++;
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
+    bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
+    if (unlikely(c->is_mounted)) {
+        p.m.topic = mount_topic(sh, c->session->mount, p.m.topic);
+        is_rewritten = true;
+    }
     if (unlikely(sh->tracer.on))
         trace_publish_received(c, &p);
-    bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;

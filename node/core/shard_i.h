@@ -90,6 +90,7 @@ struct shard {
     struct tracer tracer;
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
+    uint8_t *mounted;        /* where mount.c puts topics together; NULL: nobody has a mountpoint */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
     struct list paced;     /* struct pace of connections that send too fast */
