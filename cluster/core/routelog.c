@@ -186,6 +186,11 @@ bool routefeed_on_want(struct routefeed *f, const struct routelog *l, struct byt
     return true;
 }
 
+uint64_t routefeed_done(const struct routefeed *f)
+{
+    return f->is_snapshot || f->acked < f->from_seq ? f->from_seq : f->acked;
+}
+
 uint32_t routefeed_digest(struct routefeed *f, const struct routelog *l, uint64_t now_ms, uint8_t out[64])
 {
     if (f->is_snapshot || f->sent != l->seq || now_ms < f->digest_ms)

@@ -107,6 +107,7 @@ struct config_auth {
     enum config_jwt_from jwt_from;
     struct config_list jwt_verify_claims;
     const char *jwt_username_claim;
+    const char *jwt_acl_claim;
     uint64_t jwt_leeway_ms;
     const char *http_url; /* "": no server is asked */
     enum config_http_method http_method;
@@ -325,5 +326,7 @@ struct config {
 
 /* "tcp", "ssl", "ws", "wss", "unix". */
 const char *config_listener_kind_name(enum config_listener_kind kind);
+/* Tokens are looked at: there is a file to check them with. */
+bool config_has_jwt(const struct config *conf);
 
 #endif

@@ -155,6 +155,8 @@ const struct config_key config_keys[] = {
         "claims that a token must have, NAME=VALUE, such as sub=${username} or client=${clientid}"),
     KEY("authentication.jwt.username_claim", STRING, 0, auth.jwt_username_claim, "", 0, 100, NULL,
         "claim that is the user name, whatever the client calls itself; empty: what it calls itself counts"),
+    KEY("authentication.jwt.acl_claim", STRING, 0, auth.jwt_acl_claim, "acl", 0, 100, NULL,
+        "claim with rules about what the client may publish and subscribe, which are asked before authorization.file; empty: tokens bring no rules"),
     KEY("authentication.jwt.leeway", DURATION, SECONDS, auth.jwt_leeway_ms, "0s", 0, MS_H, NULL,
         "by how much clocks may differ when a token's times are looked at"),
     KEY("authentication.http.url", STRING, SECRET, auth.http_url, "", 0, 2000, NULL,

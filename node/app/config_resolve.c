@@ -73,6 +73,11 @@ static const char *const steps[] = {
     [VET_PASSWORD_FILE] = "password_file", [VET_HTTP] = "http",
 };
 
+bool config_has_jwt(const struct config *conf)
+{
+    return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
+}
+
 static bool step_is_configured(const struct config *conf, const struct config_listener *l, enum vet_step step)
 {
     switch (step) {
@@ -81,7 +86,7 @@ static bool step_is_configured(const struct config *conf, const struct config_li
     case VET_PSK:
         return l->ssl.psk_file && *l->ssl.psk_file;
     case VET_JWT:
-        return *conf->auth.jwt_secret_file || *conf->auth.jwt_public_key_file || *conf->auth.jwt_jwks_file;
+        return config_has_jwt(conf);
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
     case VET_HTTP:

@@ -155,6 +155,7 @@ static enum err authn_make(struct parts *p)
                 .claims = c->jwt_verify_claims.v,
                 .claims_n = c->jwt_verify_claims.n,
                 .username_claim = c->jwt_username_claim,
+                .acl_claim = c->jwt_acl_claim,
                 .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
                 .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
         .http = {.url = c->http_url,

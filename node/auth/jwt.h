@@ -43,4 +43,11 @@ enum jwt_result jwt_check(const struct jwt_keys *keys, struct bytes token, uint6
 /* A claim that is a text; p NULL: there is none. As long as t. */
 struct bytes jwt_claim(const struct jwt *t, const char *name);
 
+/* A claim with rules for its owner, as EMQX takes them: {"pub": [TOPIC, ...], "sub": ..., "all": ...}, which
+ * is all that it may, or [{"permission": "allow", "action": "publish", "topic": TOPIC}, ...], in their order.
+ * A topic that begins with "eq " is taken as it stands. *text: the same in the words of node/core/acl.h, a
+ * line a rule, from malloc(); NULL: there is no such claim. *is_whole: what they do not allow is denied.
+ * False: *why, in static memory. */
+bool jwt_acl(const struct jwt *t, const char *claim, char **text, bool *is_whole, const char **why);
+
 #endif

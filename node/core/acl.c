@@ -52,9 +52,16 @@ bool acl_allows(const struct acl *a, uint32_t verdict)
     return (verdict < a->n ? a->rules[verdict].effect : a->no_match) == ACL_ALLOW;
 }
 
+bool acl_decides(const struct acl *a, uint32_t verdict)
+{
+    return verdict < a->n || !a->is_partial;
+}
+
 const char *acl_why(const struct acl *a, uint32_t verdict)
 {
-    return verdict < a->n ? a->rules[verdict].why : "Denied: no rule of the ACL allows it";
+    if (verdict < a->n)
+        return a->rules[verdict].why;
+    return a->is_own ? "Denied: the token does not allow it" : "Denied: no rule of the ACL allows it";
 }
 
 bool acl_address(const char *text, uint8_t out[ACL_ADDRESS_N])

@@ -45,7 +45,7 @@ struct acl_rule {
     uint32_t prefix_n;              /* bytes of filter that whatever it covers begins with */
     struct bytes text;              /* the line, as written */
     uint8_t address[ACL_ADDRESS_N]; /* of IPv6; ::ffff:A.B.C.D for IPv4 */
-    char why[ACL_WHY_N];            /* "Denied by line 12 of the ACL" */
+    char why[ACL_WHY_N];            /* "Denied by line 12 of the ACL", "Denied by rule 3 of the token" */
 };
 
 /* What rules look at. p NULL: there is none. */
@@ -64,6 +64,9 @@ struct acl_fault {
 
 /* no_match: what holds where no rule fits. NULL: *fault says why. The caller's reference. */
 struct acl *acl_parse(struct bytes text, enum acl_effect no_match, struct acl_fault *fault);
+/* The same of one client's rules, which its token brings. is_whole: what none of them allows is denied; else
+ * where none fits others decide. */
+struct acl *acl_parse_own(struct bytes text, bool is_whole, struct acl_fault *fault);
 struct acl *acl_ref(struct acl *a); /* NULL is fine; any thread */
 void acl_unref(struct acl *a);      /* the same */
 
@@ -79,6 +82,8 @@ uint32_t acl_on_topic(const struct acl *a, const struct acl_client *c, enum acl_
 /* filter: without $share. *is_whole: no topic that it matches could be denied. */
 uint32_t acl_on_filter(const struct acl *a, const struct acl_client *c, struct bytes filter, bool *is_whole);
 bool acl_allows(const struct acl *a, uint32_t verdict);
+/* False: none of a client's own rules fits, and others decide. */
+bool acl_decides(const struct acl *a, uint32_t verdict);
 void acl_count_refusal(struct acl *a, uint32_t verdict);
 /* For a reason string; lives as long as a. */
 const char *acl_why(const struct acl *a, uint32_t verdict);

@@ -11,8 +11,10 @@ struct acl_count {
 struct acl {
     uint32_t refs; /* atomic */
     enum acl_effect no_match;
-    char *text;     /* what the rules' views look into */
-    char *unquoted; /* words without their quotes */
+    bool is_own;     /* a client's: it came with it */
+    bool is_partial; /* where no rule fits, it says nothing */
+    char *text;      /* what the rules' views look into */
+    char *unquoted;  /* words without their quotes */
     struct acl_rule *rules;
     uint32_t n;
     uint32_t *order; /* n numbers of rules, by who, name and number; then those about certificates */

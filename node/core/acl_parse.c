@@ -241,7 +241,10 @@ static bool line_parse(struct parser *p, struct bytes line)
     *r = (struct acl_rule){.line = p->line, .text = line};
     if (!words_split(p, line, words, &n) || !rule_parse(p, r, words, n))
         return false;
-    snprintf(r->why, sizeof r->why, "Denied by line %u of the ACL", (unsigned)p->line);
+    if (a->is_own)
+        snprintf(r->why, sizeof r->why, "Denied by rule %u of the token", (unsigned)p->line);
+    else
+        snprintf(r->why, sizeof r->why, "Denied by line %u of the ACL", (unsigned)p->line);
     a->n++;
     return true;
 }
@@ -290,11 +293,9 @@ static void order_make(struct acl *a)
     a->counts = mem_zalloc((a->n + 1) * sizeof *a->counts);
 }
 
-struct acl *acl_parse(struct bytes text, enum acl_effect no_match, struct acl_fault *fault)
+/* Takes a, which has no rules yet. */
+static struct acl *parse(struct acl *a, struct bytes text, struct acl_fault *fault)
 {
-    struct acl *a = mem_zalloc(sizeof *a);
-    a->refs = 1;
-    a->no_match = no_match;
     a->text = mem_dup(text.p, text.n);
     a->unquoted = mem_alloc(text.n + 1u);
     struct parser p = {.acl = a, .fault = fault, .free = a->unquoted};
@@ -304,4 +305,25 @@ struct acl *acl_parse(struct bytes text, enum acl_effect no_match, struct acl_fa
     }
     order_make(a);
     return a;
+}
+
+static struct acl *acl_new(enum acl_effect no_match)
+{
+    struct acl *a = mem_zalloc(sizeof *a);
+    a->refs = 1;
+    a->no_match = no_match;
+    return a;
+}
+
+struct acl *acl_parse(struct bytes text, enum acl_effect no_match, struct acl_fault *fault)
+{
+    return parse(acl_new(no_match), text, fault);
+}
+
+struct acl *acl_parse_own(struct bytes text, bool is_whole, struct acl_fault *fault)
+{
+    struct acl *a = acl_new(ACL_DENY);
+    a->is_own = true;
+    a->is_partial = !is_whole;
+    return parse(a, text, fault);
 }

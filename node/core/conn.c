@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn.h"
 
+#include "node/core/acl.h"
 #include "node/core/conn_i.h"
 #include "node/core/pace.h"
 #include "node/core/parked.h"
@@ -48,6 +49,7 @@ void conn_fini(struct conn *c)
     outbuf_fini(&c->out, &c->shard->outpool);
     free(c->username);
     free(c->identity);
+    acl_unref(c->acl);
 }
 
 void conn_timer_set(struct conn *c, uint64_t at_ms)

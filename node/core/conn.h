@@ -28,6 +28,7 @@ struct replay;
 struct pace;
 struct parked;
 struct identity;
+struct acl;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -93,6 +94,7 @@ struct conn {
     struct replay *replay;     /* retained messages still to be sent */
     char *username;            /* NULL: none */
     struct identity *identity; /* NULL: the transport knows nothing of it; owned */
+    struct acl *acl;           /* rules that came with it, from its token; NULL: none; a reference */
     uint64_t recv_packets, recv_bytes, send_packets, send_bytes;
     struct conn_peer peer;
 };

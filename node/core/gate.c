@@ -23,6 +23,12 @@ enum {
     ROUND_MAX = UINT8_MAX >> ROUND_SHIFT
 };
 
+struct verdict {
+    uint32_t rule; /* as acl.h counts */
+    bool is_own;   /* one of the client's own */
+    bool allows;
+};
+
 /* A verdict that is remembered. */
 struct gate_slot {
     uint64_t ident; /* 0: empty */
@@ -30,9 +36,8 @@ struct gate_slot {
     uint64_t until_ms;
     char *topic;
     uint32_t topic_n;
-    uint32_t verdict;
     uint8_t action;
-    uint8_t allows;
+    struct verdict verdict;
 };
 
 void gate_init(struct gate *g, struct acl *acl, uint32_t slots)
@@ -74,18 +79,46 @@ static void passes_drop(struct shard *sh)
             s->subs[i]->pass = 0;
 }
 
-void gate_set(struct shard *sh, struct acl *acl)
+/* Takes the reference. */
+static void acl_change(struct shard *sh, struct acl *acl)
 {
     struct gate *g = &sh->gate;
     slots_drop(g);
     acl_unref(g->acl);
-    g->acl = acl_ref(acl);
+    g->acl = acl;
     uint32_t round = (uint32_t)(g->pass >> ROUND_SHIFT) + 1;
     if (round > ROUND_MAX) {
         round = 1;
         passes_drop(sh);
     }
     g->pass = (uint8_t)(round << ROUND_SHIFT | PASS_WHOLE);
+}
+
+/* There is nothing but clients' own rules. */
+static void stand_in_set(struct shard *sh)
+{
+    struct acl_fault fault;
+    acl_change(sh, acl_parse(bytes_of("", 0), ACL_ALLOW, &fault));
+    sh->gate.is_stand_in = true;
+}
+
+void gate_set(struct shard *sh, struct acl *acl)
+{
+    struct gate *g = &sh->gate;
+    if (!acl && g->has_owners) {
+        stand_in_set(sh);
+        return;
+    }
+    acl_change(sh, acl_ref(acl));
+    g->is_stand_in = false;
+}
+
+/* A client has brought rules. */
+static void owner_note(struct shard *sh)
+{
+    sh->gate.has_owners = true;
+    if (!sh->gate.acl)
+        stand_in_set(sh);
 }
 
 /* ---- who ------------------------------------------------------------------------------------------ */
@@ -98,18 +131,29 @@ static struct bytes cert_name_of(const struct conn *c)
 static void ident_set(struct shard *sh, struct session *s)
 {
     struct bytes cert_name = cert_name_of(s->conn);
-    free(s->ident);
+    gate_ident_free(s->ident);
     s->ident = mem_zalloc(sizeof *s->ident + cert_name.n);
     s->ident->number = ++sh->gate.ident_next;
     s->ident->is_partial = !s->conn;
     s->ident->cert_name_n = (uint16_t)cert_name.n;
     bytes_put(s->ident->cert_name, cert_name);
-    if (s->conn)
+    if (s->conn) {
         s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
+        s->ident->own = acl_ref(s->conn->acl);
+    }
+}
+
+void gate_ident_free(struct gate_ident *i)
+{
+    if (i)
+        acl_unref(i->own);
+    free(i);
 }
 
 void gate_on_attach(struct shard *sh, struct session *s)
 {
+    if (s->conn->acl)
+        owner_note(sh);
     if (!sh->gate.acl)
         return;
     ident_set(sh, s);
@@ -128,6 +172,55 @@ static struct acl_client client_of(struct shard *sh, struct session *s)
         .cert_name = bytes_of(s->ident->cert_name, s->ident->cert_name_n),
         .is_partial = s->ident->is_partial,
     };
+}
+
+/* ---- whose rules ---------------------------------------------------------------------------------- */
+
+/* rule: of the file, or of what stands in for it; own: the client's, of which none fits. */
+static struct verdict verdict_of_file(const struct shard *sh, const struct acl *own, uint32_t rule)
+{
+    bool allows = acl_allows(sh->gate.acl, rule);
+    return (struct verdict){
+        .rule = rule, .allows = own && sh->gate.is_stand_in ? sh->settings->acl_lets_unmatched : allows};
+}
+
+static struct verdict verdict_of_own(const struct acl *own, uint32_t rule)
+{
+    return (struct verdict){.rule = rule, .is_own = true, .allows = acl_allows(own, rule)};
+}
+
+static struct verdict judge_topic(const struct shard *sh, const struct acl_client *c, const struct acl *own,
+                                  enum acl_action action, struct bytes topic)
+{
+    if (unlikely(own != NULL)) {
+        uint32_t rule = acl_on_topic(own, c, action, topic);
+        if (acl_decides(own, rule))
+            return verdict_of_own(own, rule);
+    }
+    return verdict_of_file(sh, own, acl_on_topic(sh->gate.acl, c, action, topic));
+}
+
+/* *is_whole as of acl_on_filter(). */
+static struct verdict judge_filter(const struct shard *sh, const struct acl_client *c, const struct acl *own,
+                                   struct bytes filter, bool *is_whole)
+{
+    bool is_whole_of_own = true;
+    if (own) {
+        uint32_t rule = acl_on_filter(own, c, filter, &is_whole_of_own);
+        *is_whole = is_whole_of_own;
+        if (acl_decides(own, rule))
+            return verdict_of_own(own, rule);
+    }
+    uint32_t rule = acl_on_filter(sh->gate.acl, c, filter, is_whole);
+    *is_whole &= is_whole_of_own;
+    return verdict_of_file(sh, own, rule);
+}
+
+/* A client that is not there yet may have been allowed by rules of its own, which are not known. What waits
+ * for it is looked at when it is there. */
+static bool is_undecided(const struct shard *sh, const struct session *s)
+{
+    return s->ident->is_partial && sh->settings->acl_by_token;
 }
 
 /* ---- what is remembered --------------------------------------------------------------------------- */
@@ -152,30 +245,26 @@ static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, enum a
     return (uint32_t)hash_u64(i->number, hash + action) & (g->slots_n - 1);
 }
 
-/* A verdict that was not remembered, and whether it allows. */
-static uint32_t verdict_find(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
-                             struct bytes topic, bool *allows)
+/* A verdict that was not remembered. */
+static struct verdict verdict_find(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
+                                   struct bytes topic)
 {
     struct gate *g = &sh->gate;
     struct acl_client c = client_of(sh, s);
-    uint32_t verdict = acl_on_topic(g->acl, &c, action, topic);
-    *allows = acl_allows(g->acl, verdict);
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, topic);
     COUNT(sh, ACL_CACHE_MISS);
     if (!g->slots_n)
         return verdict;
     if (!g->slots)
         g->slots = mem_zalloc(g->slots_n * sizeof *g->slots);
-    struct gate_slot as = {.ident = s->ident->number,
-                           .hash = hash,
-                           .verdict = verdict,
-                           .action = (uint8_t)action,
-                           .allows = *allows};
+    struct gate_slot as = {
+        .ident = s->ident->number, .hash = hash, .verdict = verdict, .action = (uint8_t)action};
     slot_fill(sh, &g->slots[slot_at(g, s->ident, action, hash)], &as, topic);
     return verdict;
 }
 
-static inline uint32_t verdict_on(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
-                                  struct bytes topic, bool *allows)
+static inline struct verdict verdict_on(struct shard *sh, struct session *s, enum acl_action action,
+                                        uint64_t hash, struct bytes topic)
 {
     struct gate *g = &sh->gate;
     if (likely(g->slots && s->ident)) {
@@ -183,11 +272,10 @@ static inline uint32_t verdict_on(struct shard *sh, struct session *s, enum acl_
         if (likely(slot->ident == s->ident->number && slot->hash == hash && slot->action == action &&
                    sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))) {
             COUNT(sh, ACL_CACHE_HIT);
-            *allows = slot->allows;
             return slot->verdict;
         }
     }
-    return verdict_find(sh, s, action, hash, topic, allows);
+    return verdict_find(sh, s, action, hash, topic);
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------- */
@@ -210,11 +298,13 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
     g->unlogged = 0;
 }
 
-static const char *refuse(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
-                          uint32_t verdict)
+/* own: the client's rules, NULL: it has none. */
+static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
+                          struct bytes topic, struct verdict verdict)
 {
-    const char *why = acl_why(sh->gate.acl, verdict);
-    acl_count_refusal(sh->gate.acl, verdict);
+    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
+    const char *why = acl_why(acl, verdict.rule);
+    acl_count_refusal(acl, verdict.rule);
     refusal_log(sh, c, what, topic, why);
     return why;
 }
@@ -231,17 +321,16 @@ const char *gate_publish(struct shard *sh, struct session *s, const struct match
 {
     struct bytes topic = bytes_of(match->topic, match->topic_n);
     uint64_t hash = match->hash;
-    bool allows;
     if (unlikely(s->mount != NULL)) {
         topic = mount_off(s->mount, topic);
         hash = hash_of(sh, topic);
     }
-    uint32_t verdict = verdict_on(sh, s, ACL_PUBLISH, hash, topic, &allows);
-    if (likely(allows))
+    struct verdict verdict = verdict_on(sh, s, ACL_PUBLISH, hash, topic);
+    if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
     struct acl_client c = client_of(sh, s);
-    return refuse(sh, &c, "publish", topic, verdict);
+    return refuse(sh, &c, s->ident->own, "publish", topic, verdict);
 }
 
 const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)
@@ -251,28 +340,30 @@ const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes fil
     if (!sh->gate.acl || topic_filter_parse(filter, 0, &f) != TOPIC_OK) /* refused for its form */
         return NULL;
     struct acl_client c = client_of(sh, s);
-    uint32_t verdict = acl_on_filter(sh->gate.acl, &c, f.filter, &is_whole);
-    if (acl_allows(sh->gate.acl, verdict))
+    struct verdict verdict = judge_filter(sh, &c, s->ident->own, f.filter, &is_whole);
+    if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_SUBSCRIBE);
-    return refuse(sh, &c, "subscribe", filter, verdict);
+    return refuse(sh, &c, s->ident->own, "subscribe", filter, verdict);
 }
 
 const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic)
 {
     struct shard *sh = c->shard;
     uint8_t address[ACL_ADDRESS_N];
+    if (c->acl)
+        owner_note(sh);
     if (!sh->gate.acl)
         return NULL;
     struct acl_client who = {.client_id = client_id,
                              .username = username,
                              .cert_name = cert_name_of(c),
                              .address = acl_address(c->peer.address, address) ? address : NULL};
-    uint32_t verdict = acl_on_topic(sh->gate.acl, &who, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
-    if (acl_allows(sh->gate.acl, verdict))
+    struct verdict verdict = judge_topic(sh, &who, c->acl, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_WILL);
-    return refuse(sh, &who, "will", topic, verdict);
+    return refuse(sh, &who, c->acl, "will", topic, verdict);
 }
 
 bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
@@ -281,11 +372,11 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
         return true;
     struct acl_client c = client_of(sh, s);
     topic = mount_off(s->mount, delayed_topic(topic, sh->wall_ms));
-    uint32_t verdict = acl_on_topic(sh->gate.acl, &c, ACL_PUBLISH, topic);
-    if (acl_allows(sh->gate.acl, verdict))
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, ACL_PUBLISH, topic);
+    if (verdict.allows || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
-    refuse(sh, &c, "will", topic, verdict);
+    refuse(sh, &c, s->ident->own, "will", topic, verdict);
     return false;
 }
 
@@ -294,12 +385,11 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
     if (likely(!sh->gate.acl))
         return true;
     topic = mount_off(s->mount, topic);
-    bool allows;
-    uint32_t verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic, &allows);
-    if (likely(allows))
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
+    if (likely(verdict.allows) || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    acl_count_refusal(sh->gate.acl, verdict);
+    acl_count_refusal(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
     return false;
 }
 
@@ -312,8 +402,8 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
         bool is_whole;
         struct acl_client c = client_of(sh, sub->session);
         struct bytes filter = mount_off(sub->session->mount, route_filter(sub->route));
-        uint32_t verdict = acl_on_filter(g->acl, &c, filter, &is_whole);
-        bool all = is_whole && acl_allows(g->acl, verdict);
+        struct verdict verdict = judge_filter(sh, &c, sub->session->ident->own, filter, &is_whole);
+        bool all = is_whole && verdict.allows;
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);

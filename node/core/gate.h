@@ -3,7 +3,11 @@
 #define COVEY_CORE_GATE_H
 
 /* A shard's use of the ACL (acl.h): what it asks before a client may publish, subscribe or be delivered a
- * message, and the verdicts on topics that it remembers. Without an ACL it lets everything pass. */
+ * message, and the verdicts on topics that it remembers. Without an ACL it lets everything pass.
+ *
+ * A client may have brought rules of its own (conn.acl). They are asked first, and the file where none of
+ * them fits. The first such client makes a shard without a file ask as well: an ACL that allows everything
+ * stands in for it. */
 
 #include "node/core/acl.h"
 #include "node/core/subs.h"
@@ -20,6 +24,7 @@ struct gate_ident {
     bool has_address;
     uint16_t cert_name_n;
     bool is_partial; /* the session has not been connected since the node started, or was on another one */
+    struct acl *own; /* NULL: the client brought no rules; a reference */
     uint8_t cert_name[];
 };
 
@@ -27,6 +32,8 @@ struct gate_slot;
 
 struct gate {
     struct acl *acl;  /* NULL: none */
+    bool is_stand_in; /* acl is one, there is no file */
+    bool has_owners;  /* a client has had rules of its own */
     uint8_t pass;     /* what a subscription's has to be for all its messages to pass; 0: no ACL */
     uint32_t slots_n; /* a power of two, or 0: nothing is remembered */
     struct gate_slot *slots;
@@ -38,7 +45,7 @@ struct gate {
 /* acl: NULL: none. slots: how many verdicts are remembered. */
 void gate_init(struct gate *g, struct acl *acl, uint32_t slots);
 void gate_fini(struct gate *g);
-/* Takes other rules; what is remembered is forgotten. */
+/* Takes other rules, NULL: none; what is remembered is forgotten. */
 void gate_set(struct shard *sh, struct acl *acl);
 /* Forgets what is remembered. */
 void gate_forget(struct shard *sh);
@@ -60,5 +67,6 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic);
 
 /* The session has this connection now: its rights are looked at anew. */
 void gate_on_attach(struct shard *sh, struct session *s);
+void gate_ident_free(struct gate_ident *i); /* NULL is fine */
 
 #endif

@@ -71,7 +71,7 @@ void session_free(struct session *s)
     free(s->subs);
     free(s->username);
     free(s->mount);
-    free(s->ident);
+    gate_ident_free(s->ident);
     free(s);
 }
 

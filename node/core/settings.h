@@ -85,8 +85,10 @@ struct settings {
     uint32_t flapping_count_max; /* ends of a client's connections within a window; 0: not looked at */
     uint32_t flapping_window_ms;
     uint64_t flapping_ban_ms;
-    uint32_t acl_ttl_ms;             /* how long a verdict is remembered, the node's */
-    bool acl_disconnects;            /* a refused publish ends the connection, the node's */
+    uint32_t acl_ttl_ms;     /* how long a verdict is remembered, the node's */
+    bool acl_disconnects;    /* a refused publish ends the connection, the node's */
+    bool acl_lets_unmatched; /* a client with rules of its own, where none fits and there is no file */
+    bool acl_by_token;       /* clients may bring rules of their own */
     struct overload_limits overload; /* the node's */
 };
 

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/vet.h"
 
+#include "node/core/acl.h"
 #include "node/core/conn_i.h"
 #include "node/core/parked.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 
 #include <stdlib.h>
+
+void vet_answer_fini(struct vet_answer *a)
+{
+    free(a->username);
+    acl_unref(a->acl);
+    a->username = NULL;
+    a->acl = NULL;
+}
 
 void vets_init(struct vets *v)
 {
@@ -69,11 +78,12 @@ static bool answer_take(struct conn *c, struct connect *k, uint8_t *body, uint32
     count(c->shard, a);
     if (a->verdict == VET_REFUSE) {
         log_refused(c, k, a);
-        free(a->username);
+        vet_answer_fini(a);
         return connect_refuse(c, a->code, a->text);
     }
     c->username = a->username;
     c->until_ms = a->until_ms;
+    c->acl = a->acl;
     return connect_vetted(c, k, body, n);
 }
 
@@ -113,7 +123,7 @@ void vet_on_answer(struct shard *sh, struct vet_answer *a)
         CHECK(decode_connect(p->body, p->n, &k, &f)); /* it was good before */
         answer_take(p->conn, &k, p->body, p->n, a);
     } else {
-        free(a->username);
+        vet_answer_fini(a);
     }
     parked_free(p);
 }

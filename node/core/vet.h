@@ -13,6 +13,7 @@
 #include "proto/base/list.h"
 #include "proto/mqtt/reason.h"
 
+struct acl;
 struct conn;
 struct connect;
 struct identity;
@@ -41,7 +42,10 @@ struct vet_answer {
     char *username;     /* whose rights the client has, instead of the name that it gave; NULL: that one.
                            From malloc(), the receiver's */
     uint64_t until_ms;  /* wall clock: the connection ends then; 0: no such time */
+    struct acl *acl;    /* rules about it (acl_parse_own()); NULL: none. A reference, the receiver's */
 };
+/* Drops what is the receiver's. */
+void vet_answer_fini(struct vet_answer *a);
 
 struct vet_ops {
     void *ctx;
@@ -58,7 +62,7 @@ struct vets {
 /* The CONNECT was judged well formed. Goes on with connect_vetted(), or refuses, or parks it. False: the
  * connection is closing. */
 bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n);
-/* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for username. */
+/* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for what is the receiver's. */
 void vet_on_answer(struct shard *sh, struct vet_answer *a);
 
 void vets_init(struct vets *v);

@@ -238,7 +238,7 @@ static void job_free(void *arg)
 static void job_drop(void *arg)
 {
     struct job *j = arg;
-    free(j->answer.username);
+    vet_answer_fini(&j->answer);
     job_free(j);
 }
 

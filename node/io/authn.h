@@ -21,6 +21,7 @@ struct authn_jwt_conf {
     const char *const *claims; /* "NAME=VALUE" that a token must have, with ${clientid} and ${username} */
     size_t claims_n;
     const char *username_claim; /* that gives the user name; "": the client's own is */
+    const char *acl_claim;      /* that has rules for the client, see node/auth/jwt.h; "": none has */
     bool is_in_username;        /* the token is, instead of in the password */
     uint32_t leeway_s;
 };

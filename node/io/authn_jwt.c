@@ -2,8 +2,10 @@
 #include "node/io/authn_jwt.h"
 
 #include "node/auth/users.h"
+#include "node/core/acl.h"
 #include "proto/base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *authn_jwt_claim_judge(const char *claim)
@@ -49,9 +51,27 @@ static enum vet_verdict refuse(struct vet_answer *out, const char *text)
     return VET_REFUSE;
 }
 
+/* False: *why. A token whose rules are not understood is not let in with fewer. */
+static bool rules_take(const struct authn_jwt_conf *conf, const struct jwt *t, struct vet_answer *out,
+                       const char **why)
+{
+    struct acl_fault fault;
+    char *text = NULL;
+    bool is_whole;
+    if (*conf->acl_claim && !jwt_acl(t, conf->acl_claim, &text, &is_whole, why))
+        return false;
+    if (!text)
+        return true;
+    out->acl = acl_parse_own(bytes_str(text), is_whole, &fault);
+    free(text);
+    *why = "The ACL of the token has a topic that is no topic filter";
+    return out->acl != NULL;
+}
+
 static enum vet_verdict token_use(const struct authn_jwt_conf *conf, const struct jwt *t,
                                   const struct vet_ask *q, struct vet_answer *out)
 {
+    const char *why;
     if (!claims_fit(conf, t, q))
         return refuse(out, "A claim of the token is not this client's");
     if (*conf->username_claim) {
@@ -60,6 +80,8 @@ static enum vet_verdict token_use(const struct authn_jwt_conf *conf, const struc
             return refuse(out, "The token names no user");
         out->username = mem_dup(name.p, name.n);
     }
+    if (!rules_take(conf, t, out, &why))
+        return refuse(out, why);
     out->until_ms = t->exp_s ? (t->exp_s + conf->leeway_s) * 1000 : 0;
     return VET_ACCEPT;
 }

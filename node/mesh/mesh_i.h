@@ -214,7 +214,7 @@ void routes_sync_journal(struct mesh *m);
 void routes_sync_send(struct mesh *m, struct peer *p);
 void routes_sync_start(struct mesh *m, struct peer *p);
 void routes_sync_off(struct mesh *m, struct peer *p); /* dead: its routes no longer count */
-void routes_sync_step(struct mesh *m);                /* sweeps */
+void routes_sync_step(struct mesh *m);                /* sweeps, and forgets what all have */
 bool routes_on_frame(struct mesh *m, struct peer *p, unsigned op, struct bytes body);
 
 /* ---- barrier.c ------------------------------------------------------------------------------------ */

@@ -47,6 +47,18 @@ void routes_sync_journal(struct mesh *m)
         routes_journal_each(t, on_change, m);
 }
 
+/* What all have confirmed is of no use any more. */
+static void log_trim(struct mesh *m)
+{
+    uint64_t done = routelog_seq(m->routelog);
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        const struct peer *p = m->peers[i];
+        if (peer_is_live(p) && routefeed_done(&p->feed) < done)
+            done = routefeed_done(&p->feed);
+    }
+    routelog_trim(m->routelog, done);
+}
+
 /* ---- to a peer ------------------------------------------------------------------------------------ */
 
 void routes_sync_start(struct mesh *m, struct peer *p)
@@ -138,6 +150,7 @@ void routes_sync_off(struct mesh *m, struct peer *p)
 
 void routes_sync_step(struct mesh *m)
 {
+    log_trim(m);
     for (uint32_t slot = 0; slot < PEER_SLOTS; slot++) {
         struct sweep *s = &m->sweeps[slot];
         if (!s->is_on || !routes_sweep(node_routes(m->node), slot, &s->at, SWEEP_STEP))

@@ -2,6 +2,7 @@
 /* The first byte says what the rest is: a token; claims, which are signed here; a key set; a key in PEM. */
 
 #include "node/auth/jwt.h"
+#include "node/core/acl.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -25,6 +26,26 @@ static struct jwt_keys *keys(void)
     return k;
 }
 
+/* Each rule that is written is one of the grammar: what is refused is a topic. */
+static void check_rules(const struct jwt *t)
+{
+    const char *why = NULL;
+    struct acl_fault fault;
+    char *text;
+    bool is_whole;
+    if (!jwt_acl(t, "acl", &text, &is_whole, &why)) {
+        CHECK(why && !text);
+        return;
+    }
+    struct acl *a = text ? acl_parse_own(bytes_str(text), is_whole, &fault) : NULL;
+    uint32_t lines = 0;
+    for (const char *at = text; a && *at; at++)
+        lines += *at == '\n';
+    CHECK(!a || acl_rules(a) == lines);
+    acl_unref(a);
+    free(text);
+}
+
 static void check(struct bytes token)
 {
     struct jwt t;
@@ -33,6 +54,7 @@ static void check(struct bytes token)
     CHECK(!t.exp_s || t.exp_s > NOW);
     struct bytes sub = jwt_claim(&t, "sub");
     CHECK(sub.p || !sub.n);
+    check_rules(&t);
     jwt_fini(&t);
 }
 

@@ -138,6 +138,34 @@ static void who_falls_behind_the_log_gets_a_snapshot(void **state)
     sync_free(s);
 }
 
+/* The log may forget it: the peer that has confirmed goes on with what comes next. */
+static void what_is_confirmed_is_done(void **state)
+{
+    struct sync *s = sync_new();
+    (void)state;
+    run(s);
+    for (uint32_t i = 0; i < 100; i++)
+        change(s, i);
+    assert_true(routefeed_done(&s->feed) < routelog_seq(s->log));
+    routelog_trim(s->log, routefeed_done(&s->feed));
+    run(s);
+    assert_true(routefeed_done(&s->feed) == routelog_seq(s->log));
+    routelog_trim(s->log, routefeed_done(&s->feed));
+    for (uint32_t i = 50; i < 150; i++)
+        change(s, i);
+    run(s);
+    assert_int_equal(s->loads, 1);
+    want(s, 0);
+    assert_true(s->feed.is_snapshot);
+    uint64_t done = routefeed_done(&s->feed);
+    assert_true(done == routelog_seq(s->log));
+    change(s, 200);
+    assert_true(routefeed_done(&s->feed) == done);
+    run(s);
+    expect_same(s);
+    sync_free(s);
+}
+
 /* Its acknowledgement of what it got before may still be under way when it falls behind. */
 static void a_late_acknowledgement_ends_nothing(void **state)
 {
@@ -327,6 +355,7 @@ int main(void)
         cmocka_unit_test(repeated_deltas_are_taken_once_and_gaps_are_asked_for),
         cmocka_unit_test(what_overlaps_is_taken_from_where_it_is_new),
         cmocka_unit_test(who_falls_behind_the_log_gets_a_snapshot),
+        cmocka_unit_test(what_is_confirmed_is_done),
         cmocka_unit_test(a_late_acknowledgement_ends_nothing),
         cmocka_unit_test(the_log_is_bounded),
         cmocka_unit_test(a_set_that_differs_is_found_and_taken_anew),
