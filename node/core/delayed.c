@@ -2,6 +2,7 @@
 #include "node/core/delayed.h"
 
 #include "node/core/deliver.h"
+#include "node/core/mount.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"

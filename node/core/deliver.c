@@ -61,11 +61,6 @@ void publication_fini(struct shard *sh, struct publication *p)
     p->msg = NULL;
 }
 
-bool match_is_reserved(const struct match *match, const struct conn *c)
-{
-    return match->special == TOPIC_RESERVED || (match->special == TOPIC_DOLLAR && c && c->is_mounted);
-}
-
 /* ---- to one session ------------------------------------------------------------------------------- */
 
 static void deliver_qos0(struct shard *sh, struct publication *p, struct session *s,

@@ -45,8 +45,6 @@ struct publication {
     uint32_t form_n[FORMS]; /* size of each form that is encoded */
 };
 
-/* Is the topic one that this client (NULL: nobody's) may not publish to? */
-bool match_is_reserved(const struct match *match, const struct conn *c);
 /* Delivers to every subscriber that `match` names: here at once, elsewhere by mail. */
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match);
 /* To one session, as if a subscription with this QoS had matched. */

@@ -100,11 +100,6 @@ struct mount *mount_of(struct bytes prefix)
     return m;
 }
 
-struct mount *mount_copy(const struct mount *m)
-{
-    return mount_of(mount_prefix(m));
-}
-
 /* The prefix before the last part of whole, which begins with lead. */
 static struct bytes put_between(struct shard *sh, const struct mount *m, struct bytes whole, uint32_t lead)
 {

@@ -10,18 +10,13 @@
  * Topics that begin with $ are the server's own: $SYS/.. is not mounted; in $delayed/N/TOPIC,
  * $share/GROUP/FILTER and $exclusive/FILTER the last part is; others cannot be published. */
 
-#include "proto/mqtt/packet.h"
-
-struct conn;
-struct match;
-struct shard;
+#include "node/core/conn.h"
+#include "node/core/subs.h"
 
 struct mount {
     uint32_t n;
     uint8_t p[];
 };
-
-enum { MOUNT_TEMPLATE_MAX = 1024 };
 
 /* What is wrong with a mountpoint of the configuration; NULL: nothing. */
 const char *mount_judge(const char *template);
@@ -30,8 +25,7 @@ const char *mount_judge(const char *template);
  * NULL, and *code and *why say why. */
 struct mount *mount_new(struct shard *sh, const char *template, const struct conn *c, struct bytes client_id,
                         struct bytes username, enum reason *code, const char **why);
-struct mount *mount_copy(const struct mount *m); /* NULL of NULL */
-struct mount *mount_of(struct bytes prefix);     /* n 0: NULL */
+struct mount *mount_of(struct bytes prefix); /* n 0: NULL */
 static inline struct bytes mount_prefix(const struct mount *m)
 {
     return m ? bytes_of(m->p, m->n) : bytes_of(NULL, 0);
@@ -49,6 +43,12 @@ static inline struct bytes mount_off(const struct mount *m, struct bytes topic)
     if (!m || topic.n <= m->n || memcmp(topic.p, m->p, m->n) != 0)
         return topic;
     return bytes_of(topic.p + m->n, topic.n - m->n);
+}
+
+/* Is the topic one that this client (NULL: nobody's) may not publish to? */
+static inline bool match_is_reserved(const struct match *match, const struct conn *c)
+{
+    return match->special == TOPIC_RESERVED || (match->special == TOPIC_DOLLAR && c && c->is_mounted);
 }
 
 #endif

@@ -98,19 +98,9 @@ static void publication_of(struct publication *pub, struct conn *c, const struct
     }
 }
 
-/* Routes and stores; answers the code for the acknowledgement. */
-static enum reason publish_route(struct conn *c, struct publication *pub, const struct match *match)
+static inline enum reason plain_route(struct conn *c, struct publication *pub, const struct match *match)
 {
     struct shard *sh = c->shard;
-    if (unlikely(match->special)) {
-        if (match->special == TOPIC_DELAYED)
-            return delayed_publish(sh, pub);
-        if (match_is_reserved(match, c)) {
-            COUNT(sh, REFUSED_TOPIC);
-            pub->failed = RC_TOPIC_NAME_INVALID;
-            return RC_TOPIC_NAME_INVALID;
-        }
-    }
     if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
         pub->failed = RC_NOT_AUTHORIZED;
         if (unlikely(sh->tracer.on))
@@ -123,6 +113,23 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
     if (pub->failed)
         return pub->failed;
     return pub->receivers ? RC_SUCCESS : RC_NO_MATCHING_SUBSCRIBERS;
+}
+
+static enum reason special_route(struct conn *c, struct publication *pub, const struct match *match)
+{
+    if (match->special == TOPIC_DELAYED)
+        return delayed_publish(c->shard, pub);
+    if (!match_is_reserved(match, c))
+        return plain_route(c, pub, match);
+    COUNT(c->shard, REFUSED_TOPIC);
+    pub->failed = RC_TOPIC_NAME_INVALID;
+    return RC_TOPIC_NAME_INVALID;
+}
+
+/* Routes and stores; answers the code for the acknowledgement. */
+static enum reason publish_route(struct conn *c, struct publication *pub, const struct match *match)
+{
+    return unlikely(match->special) ? special_route(c, pub, match) : plain_route(c, pub, match);
 }
 
 static const char *refusal_text(const struct publication *pub, enum reason code)
