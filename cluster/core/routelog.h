@@ -67,8 +67,8 @@ struct bytes routepage_seal(struct routepage *p, struct routefeed *f, uint32_t n
 bool routefeed_on_ack(struct routefeed *f, struct bytes body);
 /* ROUTE_WANT body: back to a number, or to a snapshot. False: malformed. */
 bool routefeed_on_want(struct routefeed *f, const struct routelog *l, struct bytes body);
-/* Changes up to this number are not sent to it any more, unless it falls behind so far that it gets a snapshot
- * anyway. */
+/* Changes up to this number are not sent to it any more, unless it falls behind so far that it gets a
+ * snapshot anyway. */
 uint64_t routefeed_done(const struct routefeed *f);
 /* A RouteDigest body of the present state when one is due (every 10 s, and only when all was sent). */
 uint32_t routefeed_digest(struct routefeed *f, const struct routelog *l, uint64_t now_ms, uint8_t out[64]);

@@ -28,6 +28,7 @@ static void key_make(struct secret_key *k, struct bytes text, const char *domain
     derive(k->id, sizeof k->id, "covey key id", root);
     derive(k->link, sizeof k->link, "covey link", root);
     derive(k->datagram, sizeof k->datagram, "covey datagram", root);
+    derive(k->first, sizeof k->first, "covey first password", root);
     sodium_memzero(root, sizeof root);
 }
 

@@ -20,6 +20,7 @@ struct secret_key {
     uint8_t id[SECRET_ID_N];        /* tells the keys apart, on the wire in clear */
     uint8_t link[SECRET_KEY_N];     /* for handshakes */
     uint8_t datagram[SECRET_KEY_N]; /* for datagrams */
+    uint8_t first[SECRET_KEY_N];    /* for the password of the first user, node/admin/api/first_user.h */
 };
 struct secret {
     uint32_t n; /* 1.. */

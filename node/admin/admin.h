@@ -36,7 +36,8 @@ struct admin_conf {
     struct store *store;
     const struct cluster_view_ops *cluster; /* NULL: the node is alone; else it outlives the admin */
     const char *cluster_name;
-    uint32_t drain_rate; /* clients a second where the command names none */
+    const char *secret_file; /* of the cluster; NULL or "": none */
+    uint32_t drain_rate;     /* clients a second where the command names none */
     const char *ctl_socket;
     struct acl_file *acl_file;
     struct traces *traces;

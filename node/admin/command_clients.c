@@ -45,10 +45,12 @@ static void put_client(struct text *out, const struct inspect_session *s)
                 (unsigned long long)s->created_ms, s->is_connected ? "" : "dis",
                 (unsigned long long)s->since_ms);
     if (s->is_connected)
-        text_printf(
-            out, ", proto_ver=%u, listener=%s, recv_pkt=%llu, recv_oct=%llu, send_pkt=%llu, send_oct=%llu",
-            s->version, s->listener, (unsigned long long)s->recv_packets, (unsigned long long)s->recv_bytes,
-            (unsigned long long)s->send_packets, (unsigned long long)s->send_bytes);
+        text_printf(out,
+                    ", proto_ver=%u, listener=%s, is_superuser=%s, recv_pkt=%llu, recv_oct=%llu, "
+                    "send_pkt=%llu, send_oct=%llu",
+                    s->version, s->listener, s->is_superuser ? "true" : "false",
+                    (unsigned long long)s->recv_packets, (unsigned long long)s->recv_bytes,
+                    (unsigned long long)s->send_packets, (unsigned long long)s->send_bytes);
     text_add(out, ")\n");
 }
 

@@ -118,18 +118,15 @@ static void bans_restore(struct shard *sh, struct bytes body, struct transfer_co
     rpc_arena_free(arena);
 }
 
-static void account_restore(struct shard *sh, enum dump_type type, struct bytes entry,
-                            struct transfer_counts *counts)
+static void account_put_back(struct shard *sh, enum dump_type type, struct bytes entry,
+                             struct transfer_counts *counts)
 {
     struct bytes name, record;
-    struct text key = {0};
     if (!account_split(entry, &name, &record))
         return;
-    text_add(&key, account_prefix(kind_of(type)));
-    text_append(&key, name);
-    store_batch_put(&sh->persist.ops, STORE_META, bytes_of(key.p, key.n), record);
+    account_restore(&sh->persist.ops, kind_of(type), name, record, node_stamp(sh->node, sh->wall_ms),
+                    node_tag(sh->node));
     counts->of[type]++;
-    text_fini(&key);
 }
 
 static void entry_restore(struct shard *sh, enum dump_type type, struct bytes entry,
@@ -150,7 +147,7 @@ static void entry_restore(struct shard *sh, enum dump_type type, struct bytes en
         break;
     case DUMP_USER:
     case DUMP_KEY:
-        account_restore(sh, type, entry, counts);
+        account_put_back(sh, type, entry, counts);
         break;
     case DUMP_END:
     case DUMP_TYPES:

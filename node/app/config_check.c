@@ -6,7 +6,6 @@
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
 #include "node/io/access.h"
-#include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
 #include "node/io/unix_socket.h"
 #include "proto/base/check.h"
@@ -118,13 +117,13 @@ static void jwt_files_check(struct config_build *b)
 static void http_auth_check(struct config_build *b)
 {
     const struct config_auth *c = &b->conf->auth;
-    const char *fault = *c->http_url ? hook_url_judge(c->http_url) : NULL;
+    const char *fault = *c->http_url ? hook_url_judge(c->http_url, HOOK_AUTHN) : NULL;
     if (fault)
         config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.url"), fault);
-    if ((fault = hook_template_judge(c->http_body)))
+    if ((fault = hook_template_judge(c->http_body, HOOK_AUTHN)))
         config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.body"), fault);
     for (size_t i = 0; i < c->http_headers.n; i++)
-        if ((fault = authn_http_header_judge(c->http_headers.v[i])))
+        if ((fault = hook_header_judge(c->http_headers.v[i])))
             config_build_note(
                 b, CONFIG_ERROR, config_build_item(b, "authentication.http.headers"),
                 config_arena_printf(b->report->arena, "\"%s\" %s", c->http_headers.v[i], fault));

@@ -333,6 +333,7 @@ static enum err admin_start(struct parts *p)
         .store = p->store,
         .cluster = p->cluster ? &p->cluster_view : NULL,
         .cluster_name = p->conf->cluster.name,
+        .secret_file = p->conf->cluster.secret_file,
         .drain_rate = (uint32_t)p->conf->cluster.drain_rate,
         .ctl_socket = p->conf->node.ctl_socket,
         .reload = on_reload,

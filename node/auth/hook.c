@@ -13,15 +13,22 @@
 
 /* ---- templates ------------------------------------------------------------------------------------ */
 
+enum { FOR_AUTHN = 1 << HOOK_AUTHN, FOR_AUTHZ = 1 << HOOK_AUTHZ };
+
 static const struct {
     const char *name;
     size_t at;
+    unsigned uses;
 } placeholders[] = {
-    {"${clientid}", offsetof(struct hook_client, client_id)},
-    {"${username}", offsetof(struct hook_client, username)},
-    {"${password}", offsetof(struct hook_client, password)},
-    {"${peerhost}", offsetof(struct hook_client, peerhost)},
-    {"${cert_common_name}", offsetof(struct hook_client, cert_common_name)},
+    {"${clientid}", offsetof(struct hook_values, client_id), FOR_AUTHN | FOR_AUTHZ},
+    {"${username}", offsetof(struct hook_values, username), FOR_AUTHN | FOR_AUTHZ},
+    {"${peerhost}", offsetof(struct hook_values, peerhost), FOR_AUTHN | FOR_AUTHZ},
+    {"${cert_common_name}", offsetof(struct hook_values, cert_common_name), FOR_AUTHN | FOR_AUTHZ},
+    {"${password}", offsetof(struct hook_values, password), FOR_AUTHN},
+    {"${topic}", offsetof(struct hook_values, topic), FOR_AUTHZ},
+    {"${action}", offsetof(struct hook_values, action), FOR_AUTHZ},
+    {"${qos}", offsetof(struct hook_values, qos), FOR_AUTHZ},
+    {"${retain}", offsetof(struct hook_values, retain), FOR_AUTHZ},
 };
 
 /* Its number, when one begins here; else -1. */
@@ -33,24 +40,42 @@ static int placeholder_at(const char *text)
     return -1;
 }
 
-const char *hook_template_judge(const char *template)
+static struct bytes value_of(const struct hook_values *v, int placeholder)
 {
-    for (const char *p = template; (p = strstr(p, "${")); p++)
-        if (placeholder_at(p) < 0)
-            return "has a placeholder that is not known: there are ${clientid}, ${username}, ${password}, "
-                   "${peerhost} "
-                   "and ${cert_common_name}";
+    return *(const struct bytes *)(const void *)((const char *)v + placeholders[placeholder].at);
+}
+
+const char *hook_template_judge(const char *template, enum hook_use use)
+{
+    for (const char *p = template; (p = strstr(p, "${")); p++) {
+        int i = placeholder_at(p);
+        if (i >= 0 && (placeholders[i].uses & 1u << use))
+            continue;
+        return use == HOOK_AUTHN ? "has a placeholder that is not known: there are ${clientid}, ${username}, "
+                                   "${password}, ${peerhost} and ${cert_common_name}"
+                                 : "has a placeholder that is not known: there are ${clientid}, ${username}, "
+                                   "${peerhost}, ${cert_common_name}, ${topic}, ${action}, ${qos} and "
+                                   "${retain}";
+    }
     return NULL;
 }
 
-const char *hook_url_judge(const char *url)
+const char *hook_url_judge(const char *url, enum hook_use use)
 {
     const char *first = strstr(url, "${"), *query = strchr(url, '?');
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return "must begin with http:// or https://";
     if (first && (!query || first < query))
         return "may have placeholders in its query only, behind the ?";
-    return hook_template_judge(url);
+    return hook_template_judge(url, use);
+}
+
+const char *hook_header_judge(const char *header)
+{
+    const char *colon = strchr(header, ':');
+    if (!colon || colon == header)
+        return "must be NAME: VALUE";
+    return strpbrk(header, "\r\n") ? "has a line break" : strstr(header, "${") ? "has a placeholder" : NULL;
 }
 
 /* A byte makes at most six: \u001f. */
@@ -85,14 +110,13 @@ static size_t value_put(char *out, struct bytes v, enum hook_encoding encoding)
     return n;
 }
 
-char *hook_fill(const char *template, enum hook_encoding encoding, const struct hook_client *c)
+char *hook_fill(const char *template, enum hook_encoding encoding, const struct hook_values *v)
 {
     size_t most = strlen(template) + ENCODED_MAX + 2;
     for (const char *p = template; (p = strstr(p, "${")); p++) {
         int i = placeholder_at(p);
         if (i >= 0)
-            most +=
-                ENCODED_MAX * ((const struct bytes *)(const void *)((const char *)c + placeholders[i].at))->n;
+            most += ENCODED_MAX * value_of(v, i).n;
     }
     char *out = mem_alloc(most), *at = out;
     while (*template) {
@@ -101,8 +125,7 @@ char *hook_fill(const char *template, enum hook_encoding encoding, const struct 
             *at++ = *template ++;
             continue;
         }
-        at += value_put(at, *(const struct bytes *)(const void *)((const char *)c + placeholders[i].at),
-                        encoding);
+        at += value_put(at, value_of(v, i), encoding);
         template += strlen(placeholders[i].name);
     }
     *at = 0;
@@ -111,24 +134,38 @@ char *hook_fill(const char *template, enum hook_encoding encoding, const struct 
 
 /* ---- answers -------------------------------------------------------------------------------------- */
 
-enum hook_answer hook_answer_read(long status, struct bytes body, bool *is_malformed)
+struct hook_reply hook_reply_read(long status, struct bytes body)
 {
-    *is_malformed = false;
-    if (status == 204)
-        return HOOK_ALLOW;
+    struct hook_reply r = {.answer = status == 204 ? HOOK_ALLOW : HOOK_IGNORE};
     if (status != 200)
-        return HOOK_IGNORE;
+        return r;
     json_t *o = json_loadb((const char *)body.p, body.n, 0, NULL);
     const char *result = json_string_value(json_object_get(o, "result"));
-    enum hook_answer a = HOOK_IGNORE;
-    if (result && strcmp(result, "allow") == 0)
-        a = HOOK_ALLOW;
-    else if (result && strcmp(result, "deny") == 0)
-        a = HOOK_DENY;
-    else
-        *is_malformed = !result || strcmp(result, "ignore") != 0;
+    if (result && strcmp(result, "allow") == 0) {
+        r.answer = HOOK_ALLOW;
+        r.is_superuser = json_is_true(json_object_get(o, "is_superuser"));
+    } else if (result && strcmp(result, "deny") == 0) {
+        r.answer = HOOK_DENY;
+    } else {
+        r.is_malformed = !result || strcmp(result, "ignore") != 0;
+    }
     json_decref(o);
-    return a;
+    return r;
+}
+
+enum hook_outcome hook_outcome_of(const struct hook_reply *r)
+{
+    if (r->is_malformed)
+        return HOOK_SAID_NOTHING;
+    switch (r->answer) {
+    case HOOK_ALLOW:
+        return HOOK_SAID_ALLOW;
+    case HOOK_DENY:
+        return HOOK_SAID_DENY;
+    case HOOK_IGNORE:
+        break;
+    }
+    return HOOK_SAID_IGNORE;
 }
 
 /* ---- the breaker ---------------------------------------------------------------------------------- */

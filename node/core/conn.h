@@ -82,13 +82,14 @@ struct conn {
     uint8_t read_paused : 1;   /* the I/O layer must not read */
     uint8_t write_blocked : 1; /* set by the I/O layer: the socket would not take more; cleared by it too */
     uint8_t is_bridge : 1;
-    uint8_t out_waits : 1;  /* more is to be written once there is room in out */
-    uint8_t out_held : 1;   /* the I/O layer must not write yet; the connection gets dirty when it may */
-    uint8_t is_mounted : 1; /* its topics have a mountpoint, the session's */
-    uint8_t own_form : 1;   /* what it is sent is encoded for it alone */
-    uint16_t receive_used;  /* QoS 1 and 2 from the client not yet acknowledged [MQTT-3.3.4-7] */
-    uint16_t alias_out_max; /* the client's Topic Alias Maximum */
-    struct ackq *ackq;      /* acknowledgements that wait, in order */
+    uint8_t is_superuser : 1; /* authorization lets it do everything, see vet.h */
+    uint8_t is_mounted : 1;   /* its topics have a mountpoint, the session's */
+    uint8_t own_form : 1;     /* what it is sent is encoded for it alone */
+    uint8_t out_waits : 1;    /* more is to be written once there is room in out */
+    uint8_t out_held : 1;     /* the I/O layer must not write yet; the connection gets dirty when it may */
+    uint16_t receive_used;    /* QoS 1 and 2 from the client not yet acknowledged [MQTT-3.3.4-7] */
+    uint16_t alias_out_max;   /* the client's Topic Alias Maximum */
+    struct ackq *ackq;        /* acknowledgements that wait, in order */
     struct alias_in *alias_in;
     struct alias_out *alias_out;
     struct replay *replay;     /* retained messages still to be sent */

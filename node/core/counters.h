@@ -3,7 +3,8 @@
 #define COVEY_CORE_COUNTERS_H
 
 /* What a shard counts; plain additions by its own thread. Others read them as a copy taken on that thread.
- * The names are what ctl, $SYS and the metrics show; they follow EMQX's where one exists. */
+ * The names are what ctl, $SYS and the metrics show; they follow EMQX's where one exists. Those of
+ * http stand in the order of enum hook_outcome. */
 
 #include <stdint.h>
 
@@ -100,6 +101,14 @@
     X(AUTH_SUCCESS, "authentication.success")                       \
     X(AUTH_ANONYMOUS, "authentication.success.anonymous")           \
     X(AUTH_FAILURE, "authentication.failure")                       \
+    X(AUTH_HTTP_ALLOW, "authentication.http.allow")                 \
+    X(AUTH_HTTP_DENY, "authentication.http.deny")                   \
+    X(AUTH_HTTP_IGNORE, "authentication.http.ignore")               \
+    X(AUTH_HTTP_MALFORMED, "authentication.http.malformed")         \
+    X(AUTH_HTTP_FAILED, "authentication.http.failed")               \
+    X(AUTH_HTTP_LEFT_ALONE, "authentication.http.left_alone")       \
+    X(AUTH_HTTP_QUEUE_FULL, "authentication.http.queue_full")       \
+    X(AUTH_HTTP_RECALLED, "authentication.http.cache_hit")          \
     X(SESSION_CREATED, "session.created")                           \
     X(SESSION_RESUMED, "session.resumed")                           \
     X(SESSION_TAKENOVER, "session.takenover")                       \

@@ -22,6 +22,7 @@ struct gate_ident {
     uint64_t number; /* on this shard, never used again */
     uint8_t address[ACL_ADDRESS_N];
     bool has_address;
+    bool is_superuser; /* no rule concerns it */
     uint16_t cert_name_n;
     bool is_partial; /* the session has not been connected since the node started, or was on another one */
     struct acl *own; /* NULL: the client brought no rules; a reference */

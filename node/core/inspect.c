@@ -58,6 +58,7 @@ static void put_conn(struct inspect_session *r, const struct conn *c)
     r->port = c->peer.port;
     memcpy(r->address, c->peer.address, sizeof r->address);
     r->address[sizeof r->address - 1] = 0;
+    r->is_superuser = c->is_superuser;
     r->recv_packets = c->recv_packets;
     r->send_packets = c->send_packets;
     r->recv_bytes = c->recv_bytes;

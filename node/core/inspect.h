@@ -52,6 +52,7 @@ struct inspect_session {
     bool has_username;
     bool is_connected;
     bool clean_start;
+    bool is_superuser;    /* authorization lets it do everything; of this connection */
     uint8_t version;      /* enum mqtt_version */
     const char *listener; /* "tcp:default"; NULL: not connected; lives as long as the node */
     char address[46];

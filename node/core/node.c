@@ -49,6 +49,21 @@ const struct node_conf *node_conf(const struct node *n)
     return &n->conf;
 }
 
+uint64_t node_stamp(struct node *n, uint64_t wall_ms)
+{
+    return hlc_now(&n->hlc, wall_ms);
+}
+
+void node_stamp_see(struct node *n, uint64_t stamp)
+{
+    hlc_see(&n->hlc, stamp);
+}
+
+uint64_t node_tag(const struct node *n)
+{
+    return n->tag;
+}
+
 const struct settings *node_settings(const struct node *n)
 {
     return n->settings;

@@ -60,5 +60,10 @@ uint32_t node_home(const struct node *n, struct bytes client_id);
 /* What the shards know of the other nodes; the cluster thread writes it. */
 struct peers *node_peers(struct node *n);
 struct routes *node_routes(struct node *n);
+/* A stamp (hlc.h) that is greater than all that this node has given or seen, and the number that tells
+ * changes of one stamp apart: of this life of the node. Any thread. */
+uint64_t node_stamp(struct node *n, uint64_t wall_ms);
+void node_stamp_see(struct node *n, uint64_t stamp);
+uint64_t node_tag(const struct node *n);
 
 #endif

@@ -54,6 +54,13 @@ static void count(struct shard *sh, const struct vet_answer *a)
     }
 }
 
+static void count_asked(struct shard *sh, const struct vet_answer *a)
+{
+    _Static_assert(C_AUTH_HTTP_RECALLED - C_AUTH_HTTP_ALLOW == HOOK_RECALLED - HOOK_SAID_ALLOW, "in order");
+    if (a->asked != HOOK_NOT_ASKED)
+        sh->counters.v[C_AUTH_HTTP_ALLOW + a->asked - HOOK_SAID_ALLOW]++;
+}
+
 /* Nobody knows the client: the answer becomes one that is final. */
 static void answer_nobody(const struct conn *c, const struct connect *k, struct vet_answer *a)
 {
@@ -84,6 +91,7 @@ static bool answer_take(struct conn *c, struct connect *k, uint8_t *body, uint32
     c->username = a->username;
     c->until_ms = a->until_ms;
     c->acl = a->acl;
+    c->is_superuser = a->verdict == VET_ACCEPT && a->is_superuser;
     return connect_vetted(c, k, body, n);
 }
 
@@ -108,6 +116,7 @@ bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n)
         a.token = ask.token;
         a.verdict = ops->ask(ops->ctx, &ask, &a, &is_gone);
     }
+    count_asked(sh, &a);
     if (a.verdict != VET_WAIT)
         return answer_take(c, k, body, n, &a);
     parked_new(&sh->vets.waiting, c, a.token, body, n)->is_gone = is_gone;
@@ -119,6 +128,7 @@ void vet_on_answer(struct shard *sh, struct vet_answer *a)
     struct connect k;
     struct fault f;
     struct parked *p = parked_take(&sh->vets.waiting, a->token);
+    count_asked(sh, a);
     if (p && p->conn) {
         CHECK(decode_connect(p->body, p->n, &k, &f)); /* it was good before */
         answer_take(p->conn, &k, p->body, p->n, a);

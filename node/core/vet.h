@@ -9,6 +9,7 @@
  * The core knows the order of things and not the methods: it asks whoever the node was made with (vet_ops),
  * who answers at once, or later from another thread. Then the CONNECT is parked. */
 
+#include "node/auth/hook.h"
 #include "node/core/settings.h"
 #include "proto/base/list.h"
 #include "proto/mqtt/reason.h"
@@ -36,13 +37,15 @@ struct vet_ask {
 struct vet_answer {
     uint64_t token;
     enum vet_verdict verdict;
-    enum reason code;   /* with VET_REFUSE */
-    const char *text;   /* for the client, may be NULL; lives as long as the program */
-    const char *method; /* "password_file"; NULL: none */
-    char *username;     /* whose rights the client has, instead of the name that it gave; NULL: that one.
-                           From malloc(), the receiver's */
-    uint64_t until_ms;  /* wall clock: the connection ends then; 0: no such time */
-    struct acl *acl;    /* rules about it (acl_parse_own()); NULL: none. A reference, the receiver's */
+    enum reason code;        /* with VET_REFUSE */
+    const char *text;        /* for the client, may be NULL; lives as long as the program */
+    const char *method;      /* "password_file"; NULL: none */
+    char *username;          /* whose rights the client has, instead of the name that it gave; NULL: that one.
+                                From malloc(), the receiver's */
+    uint64_t until_ms;       /* wall clock: the connection ends then; 0: no such time */
+    bool is_superuser;       /* with VET_ACCEPT: authorization lets it do everything */
+    enum hook_outcome asked; /* of a server that was to be asked */
+    struct acl *acl;         /* rules about it (acl_parse_own()); NULL: none. A reference, the receiver's */
 };
 /* Drops what is the receiver's. */
 void vet_answer_fini(struct vet_answer *a);

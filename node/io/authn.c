@@ -8,6 +8,8 @@
 #include "node/io/authn_files.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
+#include "node/io/hook_server.h"
+#include "node/io/pool.h"
 #include "node/io/remember.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -15,19 +17,17 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { THREADS_MAX = 128, QUEUE_MAX = 20000 };
+enum { QUEUE_MAX = 20000 };
 
-/* A question that a thread of the pool works on; from malloc(), with the strings behind it. */
+/* A question that a thread of a pool works on; from malloc(), with the strings behind it. */
 struct job {
-    struct list link;
+    struct pool_job pooled;
     uint32_t is_gone; /* atomic */
     uint32_t shard;
-    size_t n; /* of the strings */
+    uint32_t at; /* the step of the chain that is next */
+    size_t n;    /* of the strings */
     struct vet_ask ask;
     struct settings settings; /* a copy: the connection may be gone */
     struct identity *identity;
@@ -40,15 +40,11 @@ struct authn {
     struct vet_ops ops;
     struct remember *remember;
     struct authn_http *http; /* NULL: not configured */
+    struct pool *passwords;  /* takes a processor for each */
+    struct pool *requests;   /* mostly waits; NULL: no server is asked */
     pthread_mutex_t lock;
-    pthread_cond_t cond;
     struct authn_files *files; /* under lock */
-    struct list queue;         /* jobs; under lock */
-    uint32_t queue_n;
-    bool is_stopping; /* under lock */
-    bool is_stale;    /* under lock: the last reload failed */
-    uint32_t threads_n;
-    pthread_t threads[THREADS_MAX];
+    bool is_stale;             /* under lock: the last reload failed */
     void (*post)(void *ctx, uint32_t shard, struct mailbag *bag);
     void *post_ctx;
 };
@@ -123,8 +119,8 @@ enum err authn_reload(struct authn *a)
 
 /* ---- methods -------------------------------------------------------------------------------------- */
 
-/* Whether a step may take its time. */
-enum tempo { TEMPO_AT_ONCE, TEMPO_ANY };
+/* What a step may take its time for, here. */
+enum tempo { TEMPO_AT_ONCE, TEMPO_PASSWORDS, TEMPO_REQUESTS };
 
 static enum vet_verdict refuse(struct vet_answer *out, enum reason code, const char *text)
 {
@@ -143,7 +139,7 @@ static enum vet_verdict password_file(struct authn *a, const struct authn_files 
     struct remember_tag tag = remember_tag_of(a->remember, q->username, u ? u->hash : f->dummy, q->password);
     if (u && remember_has(a->remember, &tag))
         return VET_ACCEPT;
-    if (tempo == TEMPO_AT_ONCE)
+    if (tempo != TEMPO_PASSWORDS)
         return VET_WAIT;
     bool fits = pwhash_verify(u ? u->hash : f->dummy, q->password);
     if (!u)
@@ -174,12 +170,12 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
     case VET_PSK:
         return transport_identity_use(q, true, out);
     case VET_JWT:
-        if (tempo == TEMPO_AT_ONCE && jwt_keys_are_slow(f->jwt_keys))
+        if (tempo != TEMPO_PASSWORDS && jwt_keys_are_slow(f->jwt_keys))
             return VET_WAIT;
         return authn_jwt(&a->conf.jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
     case VET_HTTP: {
         enum vet_verdict v = authn_http_recall(a->http, q, out);
-        return v == VET_WAIT && tempo == TEMPO_ANY ? authn_http_ask(a->http, q, out) : v;
+        return v == VET_WAIT && tempo == TEMPO_REQUESTS ? authn_http_ask(a->http, q, out) : v;
     }
     case VET_PASSWORD_FILE:
         return password_file(a, f, q, out, tempo);
@@ -187,19 +183,23 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
     return VET_NEXT;
 }
 
+/* From the step *at on, which becomes the one that says VET_WAIT. */
 static enum vet_verdict chain_run(struct authn *a, const struct vet_ask *q, struct vet_answer *out,
-                                  enum tempo tempo)
+                                  uint32_t *at, enum tempo tempo)
 {
     const struct vet_chain *chain = &q->settings->vet;
     struct authn_files *f = files_ref(a);
     enum vet_verdict v = VET_NEXT;
-    for (uint32_t i = 0; i < chain->n && v == VET_NEXT; i++)
-        v = step_run(a, f, (enum vet_step)chain->step[i], q, out, tempo);
+    for (; *at < chain->n; ++*at) {
+        v = step_run(a, f, (enum vet_step)chain->step[*at], q, out, tempo);
+        if (v != VET_NEXT)
+            break;
+    }
     files_unref(a, f);
     return v;
 }
 
-/* ---- the pool ------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------------------- */
 
 static struct bytes part_put(uint8_t **at, struct bytes b)
 {
@@ -208,12 +208,12 @@ static struct bytes part_put(uint8_t **at, struct bytes b)
     return b.p ? copy : b;
 }
 
-static struct job *job_new(const struct vet_ask *q)
+static struct job *job_new(const struct vet_ask *q, uint32_t at_step)
 {
     size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->peerhost.n;
     struct job *j = mem_alloc(sizeof *j + n);
     uint8_t *at = j->data;
-    *j = (struct job){.shard = q->shard, .n = n, .ask = *q, .settings = *q->settings};
+    *j = (struct job){.shard = q->shard, .at = at_step, .n = n, .ask = *q, .settings = *q->settings};
     j->ask.settings = &j->settings;
     j->ask.client_id = part_put(&at, q->client_id);
     j->ask.username = part_put(&at, q->username);
@@ -249,66 +249,84 @@ static void job_deliver(struct shard *sh, void *arg)
     job_free(j);
 }
 
-static struct job *job_take(struct authn *a)
+static bool is_at_http(const struct job *j)
 {
-    struct list *l = NULL;
-    pthread_mutex_lock(&a->lock);
-    while (!a->is_stopping && !(l = list_pop(&a->queue)))
-        pthread_cond_wait(&a->cond, &a->lock);
-    a->queue_n -= l != NULL;
-    pthread_mutex_unlock(&a->lock);
-    return l ? container_of(l, struct job, link) : NULL;
+    return j->settings.vet.step[j->at] == VET_HTTP;
 }
 
-enum { POOL_NICE = 15 };
-
-/* Workers go first where processors are few. On Linux a priority is a thread's own; without it all is as
- * good, but the messages of others wait longer. */
-static void priority_lower(void)
+/* No more can wait for the step that j has come to: what that means, and what the steps behind it say. */
+static enum vet_verdict job_past_full(struct authn *a, struct job *j, enum tempo tempo)
 {
-    int e = setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), POOL_NICE);
-    (void)e;
+    if (!is_at_http(j))
+        return refuse(&j->answer, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
+    enum vet_verdict v = authn_http_full(a->http, &j->answer);
+    if (v != VET_NEXT)
+        return v;
+    j->at++;
+    return chain_run(a, &j->ask, &j->answer, &j->at, tempo);
 }
 
-static void *pool_thread(void *arg)
+/* Puts it into the queue of the step that it has come to. Others than VET_WAIT: it is still the caller's. */
+static enum vet_verdict job_queue(struct authn *a, struct job *j, enum tempo tempo)
 {
-    struct authn *a = arg;
-    struct job *j;
-    priority_lower();
-    while ((j = job_take(a))) {
-        struct mailbag *bag = NULL;
-        /* Whoever has gone does not cost the others who wait. The answer still goes: it frees the job. */
-        j->answer.verdict = VET_REFUSE;
-        if (!__atomic_load_n(&j->is_gone, __ATOMIC_RELAXED))
-            j->answer.verdict = chain_run(a, &j->ask, &j->answer, TEMPO_ANY);
-        mailbag_push(&bag, UINT32_MAX,
-                     &(struct mail){.kind = MAIL_CALL, .u.fn = job_deliver, .drop = job_drop, .arg = j});
-        a->post(a->post_ctx, j->shard, bag);
-    }
-    authn_http_thread_end();
-    return NULL;
+    enum vet_verdict v = VET_WAIT;
+    while (v == VET_WAIT && !pool_push(is_at_http(j) ? a->requests : a->passwords, &j->pooled))
+        v = job_past_full(a, j, tempo);
+    return v;
+}
+
+static void job_run(struct authn *a, struct job *j, enum tempo tempo)
+{
+    struct mailbag *bag = NULL;
+    /* Whoever has gone does not cost the others who wait. The answer still goes: it frees the job. */
+    enum vet_verdict v = VET_REFUSE;
+    if (!__atomic_load_n(&j->is_gone, __ATOMIC_RELAXED))
+        v = chain_run(a, &j->ask, &j->answer, &j->at, tempo);
+    if (v == VET_WAIT && (v = job_queue(a, j, tempo)) == VET_WAIT)
+        return;
+    j->answer.verdict = v;
+    mailbag_push(&bag, UINT32_MAX,
+                 &(struct mail){.kind = MAIL_CALL, .u.fn = job_deliver, .drop = job_drop, .arg = j});
+    a->post(a->post_ctx, j->shard, bag);
+}
+
+static void on_password_job(void *ctx, struct pool_job *p)
+{
+    job_run(ctx, container_of(p, struct job, pooled), TEMPO_PASSWORDS);
+}
+
+static void on_request_job(void *ctx, struct pool_job *p)
+{
+    job_run(ctx, container_of(p, struct job, pooled), TEMPO_REQUESTS);
+}
+
+static void on_job_dropped(void *ctx, struct pool_job *p)
+{
+    (void)ctx;
+    job_drop(container_of(p, struct job, pooled));
+}
+
+static void on_request_thread_end(void *ctx)
+{
+    (void)ctx;
+    hook_server_thread_end();
 }
 
 static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_answer *out, uint32_t **is_gone)
 {
     struct authn *a = ctx;
-    enum vet_verdict v = chain_run(a, q, out, TEMPO_AT_ONCE);
+    uint32_t at = 0;
+    enum vet_verdict v = chain_run(a, q, out, &at, TEMPO_AT_ONCE);
     if (v != VET_WAIT)
         return v;
-    struct job *j = job_new(q);
-    pthread_mutex_lock(&a->lock);
-    bool is_full = a->queue_n >= QUEUE_MAX;
-    if (!is_full) {
-        *is_gone = &j->is_gone;
-        list_push(&a->queue, &j->link);
-        a->queue_n++;
-        pthread_cond_signal(&a->cond);
-    }
-    pthread_mutex_unlock(&a->lock);
-    if (!is_full)
-        return VET_WAIT;
+    struct job *j = job_new(q, at);
+    *is_gone = &j->is_gone;
+    v = job_queue(a, j, TEMPO_AT_ONCE);
+    if (v == VET_WAIT)
+        return v;
+    *out = j->answer;
     job_free(j);
-    return refuse(out, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
+    return v;
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */
@@ -316,16 +334,23 @@ static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_an
 enum err authn_new(struct authn **out, const struct authn_conf *conf)
 {
     struct authn *a = mem_zalloc(sizeof *a);
-    CHECK(conf->threads && conf->threads <= THREADS_MAX);
     a->conf = *conf;
     a->ops = (struct vet_ops){a, on_ask};
     pthread_mutex_init(&a->lock, NULL);
-    pthread_cond_init(&a->cond, NULL);
-    list_init(&a->queue);
     a->remember = remember_new(conf->remembered_max);
+    a->passwords = pool_new(&(struct pool_conf){.threads = conf->threads,
+                                                .queue_max = QUEUE_MAX,
+                                                .ctx = a,
+                                                .run = on_password_job,
+                                                .drop = on_job_dropped});
     a->http = authn_http_new(&conf->http, conf->log);
     if (a->http)
-        a->conf.threads += conf->http.threads;
+        a->requests = pool_new(&(struct pool_conf){.threads = conf->http.threads,
+                                                   .queue_max = QUEUE_MAX,
+                                                   .ctx = a,
+                                                   .run = on_request_job,
+                                                   .drop = on_job_dropped,
+                                                   .thread_end = on_request_thread_end});
     enum err e = authn_files_read(&a->files, conf);
     if (e != OK) {
         authn_free(a);
@@ -340,39 +365,29 @@ enum err authn_start(struct authn *a, void (*post)(void *ctx, uint32_t shard, st
 {
     a->post = post;
     a->post_ctx = post_ctx;
-    while (a->threads_n < a->conf.threads) {
-        if (pthread_create(&a->threads[a->threads_n], NULL, pool_thread, a) != 0)
-            return ERR_LIMIT;
-        a->threads_n++;
-    }
-    return OK;
+    enum err e = pool_start(a->passwords);
+    return e == OK && a->requests ? pool_start(a->requests) : e;
 }
 
 void authn_stop(struct authn *a)
 {
     if (!a)
         return;
-    pthread_mutex_lock(&a->lock);
-    a->is_stopping = true;
-    pthread_cond_broadcast(&a->cond);
-    pthread_mutex_unlock(&a->lock);
-    while (a->threads_n)
-        pthread_join(a->threads[--a->threads_n], NULL);
+    authn_http_stop(a->http);
+    pool_stop(a->passwords);
+    pool_stop(a->requests);
 }
 
 void authn_free(struct authn *a)
 {
-    struct list *l;
     if (!a)
         return;
-    CHECK(a->threads_n == 0);
+    pool_free(a->passwords);
+    pool_free(a->requests);
     authn_http_free(a->http);
-    while ((l = list_pop(&a->queue)))
-        job_drop(container_of(l, struct job, link));
     if (a->files)
         authn_files_free(a->files);
     remember_free(a->remember);
-    pthread_cond_destroy(&a->cond);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }

@@ -3,8 +3,8 @@
 #define COVEY_IO_AUTHN_H
 
 /* The methods that check clients (node/core/vet.h): files and threads. What is cheap is answered at once, on
- * the worker's thread; what costs (a password that is not remembered) goes to a pool of threads and is
- * answered by mail. */
+ * the worker's thread; what costs goes to one of two pools of threads and is answered by mail: passwords that
+ * are not remembered and slow signatures to one, questions to a server to the other. */
 
 #include "node/core/vet.h"
 #include "proto/base/err.h"
@@ -36,7 +36,7 @@ struct authn_http_conf {
     bool failure_ignores; /* a server that does not answer is passed over; else the client is refused */
     uint32_t timeout_ms;
     uint32_t cache_ms; /* 0: answers are not remembered */
-    uint32_t threads;  /* that may wait for answers at one time, beside authn_conf.threads */
+    uint32_t threads;  /* that may wait for answers at one time */
 };
 
 struct authn_conf {

@@ -2,8 +2,7 @@
 #ifndef COVEY_IO_AUTHN_HTTP_H
 #define COVEY_IO_AUTHN_HTTP_H
 
-/* The method `http`: a server is asked. It is libcurl's blocking calls, on threads that do nothing else
- * meanwhile. */
+/* The method `http`: a server is asked (hook_server.h). */
 
 #include "node/io/authn.h"
 
@@ -11,18 +10,16 @@ struct authn_http;
 
 /* NULL: the method is not configured. conf's strings outlive it. */
 struct authn_http *authn_http_new(const struct authn_http_conf *conf, struct log_sink *log);
+void authn_http_stop(struct authn_http *h); /* see hook_server_stop(); NULL is fine */
 void authn_http_free(struct authn_http *h); /* NULL is fine; no thread asks any more */
 
 /* What is remembered; VET_WAIT: nothing is. Any thread. */
 enum vet_verdict authn_http_recall(struct authn_http *h, const struct vet_ask *q, struct vet_answer *out);
 /* Asks, and waits for the answer. */
 enum vet_verdict authn_http_ask(struct authn_http *h, const struct vet_ask *q, struct vet_answer *out);
-/* The calling thread asks no more. */
-void authn_http_thread_end(void);
+/* Too many wait already. */
+enum vet_verdict authn_http_full(const struct authn_http *h, struct vet_answer *out);
 /* The server has not answered several times in a row. Any thread. */
 bool authn_http_is_down(struct authn_http *h);
-
-/* What is wrong with a header of the configuration; NULL: nothing. */
-const char *authn_http_header_judge(const char *header);
 
 #endif

@@ -11,7 +11,7 @@ import os
 import urllib.parse
 
 from api_shape import Docs
-from harness import Case, Port
+from harness import Case, Port, until
 
 PASSWORD = "a-password-of-my-own"
 
@@ -107,6 +107,16 @@ def part(text):
 def first_password(node):
     with open(os.path.join(node.data, "admin_password"), encoding="utf-8") as file:
         return file.read().strip()
+
+
+def cluster_password(nodes, seconds=20):
+    """The same: once nodes of one cluster have agreed on one."""
+    def found():
+        try:
+            return {first_password(node) for node in nodes}
+        except FileNotFoundError:
+            return set()
+    return until(lambda: len(found()) == 1 and found(), seconds, found).pop()
 
 
 class ApiCase(Case):

@@ -2,7 +2,7 @@
 """The HTTP API of one node tells of all nodes, and steers them."""
 import unittest
 
-from api import PASSWORD, Api, ApiCase, first_password, part
+from api import PASSWORD, Api, ApiCase, cluster_password, part
 from cluster import ClusterCase
 from harness import until
 from mqttlib import unique
@@ -16,7 +16,7 @@ class Everywhere(ClusterCase, ApiCase):
         ports = [self.http_port() for _ in range(3)]
         self.nodes = self.cluster(3, {"dashboard.listeners.http.enable": True},
                                   each={i: {"dashboard.listeners.http.bind": f"127.0.0.1:{p}"} for i, p in enumerate(ports)})
-        password = first_password(self.nodes[0])
+        password = cluster_password(self.nodes)
         self.api = Api(ports[0]).logged_in("admin", password)
         self.assertEqual(self.api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
         self.api = Api(ports[0]).logged_in("admin", PASSWORD)

@@ -1,74 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server is asked about clients: what it is told, what its answers do, and what happens when it gives none."""
-import http.server
 import json
+import os
 import socket
-import threading
 import unittest
 import urllib.parse
 
+import harness
 import wire
 from harness import Case, until
-
-
-class Server:
-    """An HTTP server whose answers a function makes: (path, headers, body) -> (status, body), or None: it says nothing."""
-
-    def __init__(self, answer):
-        outer = self
-        self.answer, self.asked, self.hangs = answer, [], threading.Event()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                outer.asked.append((self.command, self.path, dict(self.headers), body))
-                reply = outer.answer(self.path, self.headers, body)
-                if reply is None:
-                    outer.hangs.wait(60)
-                    self.close_connection = True
-                    return
-                status, text = reply
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_POST = handle_any
-
-            def log_message(self, *_):
-                pass
-
-        class Threads(http.server.ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 128
-
-            def handle_error(self, *_):
-                pass    # the broker has hung up
-
-        self.server = Threads(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.hangs.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def says(result):
-    return lambda *_: (200, json.dumps({"result": result}).encode())
+from hook_server import Server, says
+from test_passwords import BCRYPT_HASH
 
 
 class HttpAuth(Case):
     def setUp(self):
         self.needs_covey()
 
-    def asked_node(self, answer, path="/auth", settings=None, **keys):
+    def asked_node(self, answer, path="/auth", settings=None, start=True, **keys):
         self.server = Server(answer)
         self.addCleanup(self.server.stop)
         keys = {"url": f"http://127.0.0.1:{self.server.port}{path}", **keys}
-        return self.node({**{f"authentication.http.{k}": v for k, v in keys.items()}, **(settings or {})}).wait_ctl()
+        node = self.node({**{f"authentication.http.{k}": v for k, v in keys.items()}, **(settings or {})}, start=False)
+        return node.start().wait_ctl() if start else node
+
+    def file(self, text):
+        path = os.path.join(harness.scratch("covey-http-"), "file")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
     def connects(self, node, reason=0, client_id="c", username="anna", password=b"secret", version=wire.V5):
         client = node.client(version=version)
@@ -145,6 +105,86 @@ class HttpAuth(Case):
             self.assertEqual(sub.recv_publish().payload, b"%d" % i)
         for sock in waiting:
             self.assertEqual(sock.recv(4, socket.MSG_WAITALL)[3], 0x88)
+
+    def counter(self, node, name):
+        return next(int(line.split(":")[1]) for line in node.cli("ctl", "broker", "metrics").stdout.splitlines()
+                    if line.split(":")[0].strip() == "authentication.http." + name)
+
+    def test_a_server_that_hangs_holds_up_no_password(self):
+        """Passwords have threads and a queue of their own, before the server in the chain and behind it."""
+        for order in (["password_file", "http"], ["http", "password_file"]):
+            users = self.file(f"anna:{BCRYPT_HASH}\n")
+            node = self.asked_node(lambda *_: None, pool_size=1, on_failure="ignore", request_timeout="2s", settings={
+                "authentication.password_file": users, "authentication.threads": 1, "authentication.remembered_passwords": 0,
+                "listeners.tcp.default.authentication": order})
+            waiting = [socket.create_connection(("127.0.0.1", node.port), 60) for _ in range(8)]
+            for i, sock in enumerate(waiting):
+                self.addCleanup(sock.close)
+                sock.sendall(wire.connect(f"w{i}", version=wire.V5, username="nobody", password=b"p"))
+            until(lambda: self.server.asked, 20, "a question")
+            if order[0] == "password_file":
+                self.connects(node)
+                self.assertEqual(len(self.server.asked), 1, "the password waited for the server")
+            self.server.hangs.set()
+            for sock in waiting:
+                self.assertEqual(sock.recv(4, socket.MSG_WAITALL)[3], 0x86)
+            if order[0] == "http":
+                self.server.answer = says("ignore")
+                self.connects(node)
+
+    def test_each_outcome_is_counted(self):
+        node = self.asked_node(says("allow"), cache_ttl="1h", request_timeout="1s")
+        self.connects(node)
+        self.connects(node)
+        self.server.answer = says("deny")
+        self.connects(node, 0x87, username="bob")
+        self.connects(node, 0x87, username="bob")
+        names = ("allow", "deny", "cache_hit", "failed", "left_alone", "queue_full")
+        self.assertEqual({n: self.counter(node, n) for n in names},
+                         {"allow": 1, "deny": 1, "cache_hit": 2, "failed": 0, "left_alone": 0, "queue_full": 0})
+        self.server.stop()
+        for i in range(6):
+            self.connects(node, 0x88, username=f"u{i}")
+        self.assertEqual((self.counter(node, "failed"), self.counter(node, "left_alone")), (5, 1))
+
+    def test_answers_that_are_passed_over_are_counted(self):
+        node = self.asked_node(says("ignore"))
+        self.connects(node, 0x86)
+        for reply in ((200, b"what?"), (200, b"{}")):
+            self.server.answer = lambda *_, r=reply: r
+            self.connects(node, 0x86)
+        self.assertEqual((self.counter(node, "ignore"), self.counter(node, "malformed")), (1, 2))
+
+    def test_the_rules_do_not_concern_a_superuser(self):
+        rules = self.file("allow all subscribe open\ndeny all all secret\n")
+        node = self.asked_node(lambda *_: (200, b'{"result": "allow", "is_superuser": true}'), settings={"authorization.file": rules},
+                               cache_ttl="1h")
+        for client_id in ("root", "root", "root2"):     # asked, remembered, asked
+            root = node.client(version=wire.V5)
+            self.addCleanup(root.close)
+            root.connect(client_id=client_id, username="u", password=b"p", will=wire.Will("secret", b"gone"))
+            root.subscribe("secret")
+            root.publish("secret", b"x", qos=1)
+            self.assertEqual(root.recv_publish().payload, b"x")
+        shown = node.cli("ctl", "clients", "show", "root2").stdout
+        self.assertIn("is_superuser=true", shown)
+        self.server.answer = says("allow")
+        anna = self.connects(node, client_id="root3")
+        self.assertIn("is_superuser=false", node.cli("ctl", "clients", "show", "root3").stdout)
+        anna.publish("secret", b"x", qos=1, expect=(0x87,))
+        anna.subscribe("secret", expect=(0x87,))
+        # a client that comes back as somebody lesser has lesser rights, in the same session
+        root.close()
+        again = self.connects(node, client_id="root2", password=b"another")
+        again.publish("secret", b"x", qos=1, expect=(0x87,))
+
+    def test_a_stop_does_not_wait_for_the_server(self):
+        node = self.asked_node(lambda *_: None, request_timeout="60s")
+        sock = socket.create_connection(("127.0.0.1", node.port), 60)
+        self.addCleanup(sock.close)
+        sock.sendall(wire.connect("w", version=wire.V5, username="u", password=b"p"))
+        until(lambda: self.server.asked, 20, "a question")
+        self.assertEqual(node.stop(20), 0)
 
     def test_the_breaker(self):
         node = self.asked_node(says("allow"), request_timeout="1s")

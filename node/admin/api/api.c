@@ -256,8 +256,10 @@ struct api *api_new(struct admin_env *env, struct event_base *base)
     a->tokens = tokens_new(env->conf.token_idle_ms);
     a->audit = audit_new();
     a->monitor = monitor_new(env, base);
-    if (env->conf.cluster)
+    if (env->conf.cluster) {
         a->links = peers_new(a);
+        a->replica = replica_new(a);
+    }
     return a;
 }
 
@@ -266,10 +268,12 @@ void api_free(struct api *a)
     if (!a)
         return;
     peers_stop(a->links);
+    replica_stop(a->replica);
     offload_free(a->offload); /* calls that wait for it go on */
     a->peers = NULL;
     while (!list_is_empty(&a->calls))
         api_call_cut(container_of(a->calls.next, struct api_call, link));
+    replica_free(a->replica);
     peers_free(a->links);
     monitor_free(a->monitor);
     audit_free(a->audit);

@@ -9,6 +9,7 @@
 #include "node/admin/api/audit.h"
 #include "node/admin/api/guard.h"
 #include "node/admin/api/monitor.h"
+#include "node/admin/api/replica.h"
 #include "node/admin/api/tokens.h"
 #include "proto/base/list.h"
 
@@ -24,6 +25,7 @@ struct api {
     struct list calls;             /* under way */
     const struct api_peers *peers; /* NULL: there is nobody else */
     struct peers *links;           /* NULL: the same */
+    struct replica *replica;       /* NULL: the same */
 };
 
 #endif

@@ -7,11 +7,34 @@
 
 /* ---- login ---------------------------------------------------------------------------------------- */
 
-static void login_answer(struct api_call *c, const json_t *record)
+/* The answer of a call is ready, and is given when the other nodes know what it is about. */
+static bool is_told(struct api_call *c)
+{
+    (void)c;
+    return false;
+}
+
+static void on_told(void *call)
+{
+    api_call_wake(call);
+}
+
+/* Answers in the same way: true, the call goes on. */
+static bool token_tell(struct api_call *c, const char *token)
+{
+    json_t *item = token_item(c->api->tokens, token, admin_mono_ms());
+    if (!item || !replica_tell(c->api->replica, item, on_told, c))
+        return false;
+    c->step = is_told;
+    c->is_waiting = true;
+    return true;
+}
+
+static bool login_answer(struct api_call *c, const json_t *record)
 {
     char token[TOKEN_TEXT_N];
     json_t *o = json_object(), *license = json_object();
-    token_make(c->api->tokens, c->who.name, admin_mono_ms(), token);
+    token_make(c->api->tokens, c->who.name, json_int(record, "since", 0), admin_mono_ms(), token);
     json_put(license, "edition", json_of_str("opensource"));
     json_put(o, "token", json_of_str(token));
     json_put(o, "version", json_of_str(node_conf(c->env->conf.node)->version));
@@ -19,6 +42,7 @@ static void login_answer(struct api_call *c, const json_t *record)
     json_put(o, "role", json_of_str(json_str(record, "role")));
     json_put(o, "must_change_password", json_boolean(json_bool(record, "must_change", false)));
     api_reply(c, 200, o);
+    return token_tell(c, token);
 }
 
 /* The password was compared; the user may have gone meanwhile, or have got another one. */
@@ -28,13 +52,12 @@ static bool login_finish(struct api_call *c)
     const json_t *record = account_find(c->api->accounts, ACCOUNT_USER, c->who.name);
     const char *hash = json_str(record, "hash");
     if (!s->is_right || !hash || strcmp(hash, s->hash) != 0) {
-        guard_on_failure(&c->api->guard, c->who.address, admin_mono_ms());
+        secret_tried(c, false);
         api_fail(c, 401, "BAD_USERNAME_OR_PWD", "Wrong user name or password.");
         return false;
     }
-    guard_on_success(&c->api->guard, c->who.address);
-    login_answer(c, record);
-    return false;
+    secret_tried(c, true);
+    return login_answer(c, record);
 }
 
 static void login(struct api_call *c)
@@ -54,8 +77,9 @@ static void logout(struct api_call *c)
         api_fail(c, 400, "BAD_REQUEST", "username: the token is of another user");
         return;
     }
-    token_end(c->api->tokens, c->who.token);
+    token_end(c->api->tokens, c->who.token, admin_mono_ms());
     api_reply(c, 204, NULL);
+    token_tell(c, c->who.token);
 }
 
 static void current_user(struct api_call *c)

@@ -146,7 +146,6 @@ static void user_remove(struct api_call *c)
         api_fail(c, 400, "NOT_ALLOWED", "This is the last administrator.");
         return;
     }
-    tokens_end_of(c->api->tokens, api_param(c, 0));
     secret_store(c, ACCOUNT_USER, api_param(c, 0), NULL, remove_stored);
 }
 
@@ -154,12 +153,8 @@ static void user_remove(struct api_call *c)
 
 static bool password_stored(struct api_call *c)
 {
-    if (!secret_is_stored(c))
-        return false;
-    tokens_end_of(c->api->tokens, api_param(c, 0));
-    if (strcmp(api_param(c, 0), "admin") == 0)
-        accounts_first_password_forget(c->api->accounts);
-    api_reply(c, 204, NULL);
+    if (secret_is_stored(c))
+        api_reply(c, 204, NULL);
     return false;
 }
 
@@ -170,7 +165,7 @@ static bool password_hashed(struct api_call *c)
     if (!record)
         return false;
     if (!s->is_right || strcmp(json_str(record, "hash"), s->hash) != 0) {
-        guard_on_failure(&c->api->guard, c->who.address, admin_mono_ms());
+        secret_tried(c, false);
         api_fail(c, 400, "ERROR_PWD_NOT_MATCH", "old_pwd: the old password is wrong");
         return false;
     }

@@ -25,15 +25,19 @@ static bool is_admin(const json_t *record)
 static bool who_by_token(struct api_call *c, const char *token)
 {
     struct api_who *who = &c->who;
-    const char *user = token_user(c->api->tokens, token, admin_mono_ms());
+    uint64_t now_ms = admin_mono_ms();
+    int64_t since = 0;
+    const char *user = token_user(c->api->tokens, token, now_ms, &since);
     const json_t *record = user ? account_find(c->api->accounts, ACCOUNT_USER, user) : NULL;
-    if (!record)
+    if (!record || json_int(record, "since", 0) != since) /* of another password */
         return refuse(c, 401, "BAD_TOKEN", "The token is wrong or has expired: log in.");
     snprintf(who->name, sizeof who->name, "%s", user);
     who->is_person = true;
     who->role = is_admin(record) ? API_PERSON : API_VIEWER;
     who->must_change = json_bool(record, "must_change", false);
     who->token = token;
+    if (token_wants_telling(c->api->tokens, token, now_ms))
+        replica_tell(c->api->replica, token_item(c->api->tokens, token, now_ms), NULL, NULL);
     return true;
 }
 

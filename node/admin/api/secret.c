@@ -44,6 +44,15 @@ bool secret_may_try(struct api_call *c)
     return false;
 }
 
+void secret_tried(struct api_call *c, bool is_right)
+{
+    if (is_right)
+        guard_on_success(&c->api->guard, c->who.address);
+    else
+        guard_on_failure(&c->api->guard, c->who.address, admin_mono_ms());
+    replica_tell_try(c->api->replica, c->who.address, is_right);
+}
+
 /* On the thread beside the loop. */
 static void work(void *arg)
 {

@@ -20,6 +20,8 @@ struct secret {
 
 /* May this address try a password now? False: answered with 429. */
 bool secret_may_try(struct api_call *c);
+/* The password was the right one or not: counts for the address, on all nodes. */
+void secret_tried(struct api_call *c, bool is_right);
 /* Makes c->state and lets the call wait; then step. Too many wait: answered with 503. */
 void secret_run(struct api_call *c, const char *password, const char *hash, const char *next,
                 bool (*step)(struct api_call *c));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/serve.h"
 
-#include "node/admin/api/api.h"
+#include "node/admin/api/api_i.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -144,9 +144,17 @@ static struct api_call *call_of(struct api *a, const json_t *o)
 void api_serve(struct api *a, struct bytes request, void (*done)(void *arg, struct bytes answer), void *arg)
 {
     json_t *o = json_loadb((const char *)request.p, request.n, JSON_REJECT_DUPLICATES, NULL);
-    struct api_call *c = json_is_object(o) ? call_of(a, o) : NULL;
+    const json_t *replica = json_object_get(o, "replica");
+    struct api_call *c = json_is_object(o) && !replica ? call_of(a, o) : NULL;
     struct served *s = mem_alloc(sizeof *s);
     *s = (struct served){done, arg};
+    if (replica) {
+        json_t *answer = replica_serve(a, replica);
+        answer_give(s, 200, answer);
+        json_decref(answer);
+        json_decref(o);
+        return;
+    }
     json_decref(o);
     if (c) {
         api_call_run(c, on_done, s);

@@ -29,6 +29,7 @@ static void connection_put(json_t *o, const struct inspect_session *s)
     json_put(o, "ip_address", json_of_str(s->address));
     json_put(o, "port", json_of_u64(s->port));
     json_put(o, "keepalive", json_of_u64(s->keep_alive_s));
+    json_put(o, "is_superuser", json_boolean(s->is_superuser));
     json_put(o, "recv_pkt", json_of_u64(s->recv_packets));
     json_put(o, "recv_oct", json_of_u64(s->recv_bytes));
     json_put(o, "send_pkt", json_of_u64(s->send_packets));
@@ -119,6 +120,7 @@ const struct api_shape subject_client_shape = {
         API_MAY("proto_ver", INT, "3: MQTT 3.1, 4: 3.1.1, 5: 5.0"),
         API_MAY("keepalive", INT, "Seconds"),
         API_MAY("clean_start", BOOL, "Whether it asked for a new session"),
+        API_MAY("is_superuser", BOOL, "Whether authorization lets it do everything; while it is connected"),
         API_MAY("expiry_interval", INT, "Seconds that the session outlives its connection"),
         {"mountpoint", API_STRING, API_NULLABLE, 0, 0, NULL, NULL,
          "What its topics begin with, unseen by it"},

@@ -13,6 +13,9 @@
 #include <sodium.h>
 #include <cmocka.h>
 
+#define HEX16 "0123456789abcdef"
+#define HEX64 HEX16 HEX16 HEX16 HEX16
+
 /* ---- paths ---------------------------------------------------------------------------------------- */
 
 static void route_is(enum api_method method, const char *path, const char *pattern, const char *first)
@@ -166,19 +169,27 @@ static void queries(void **state)
 
 /* ---- tokens --------------------------------------------------------------------------------------- */
 
+static const char *user_of(struct tokens *t, const char *text, uint64_t now_ms)
+{
+    int64_t since = 0;
+    const char *user = token_user(t, text, now_ms, &since);
+    assert_int_equal(since, user ? 7 : 0);
+    return user;
+}
+
 static void tokens_live_and_die(void **state)
 {
     struct tokens *t = tokens_new(1000);
     char ann[TOKEN_TEXT_N], bob[TOKEN_TEXT_N];
     (void)state;
-    token_make(t, "ann", 0, ann);
-    token_make(t, "bob", 0, bob);
+    token_make(t, "ann", 7, 0, ann);
+    token_make(t, "bob", 7, 0, bob);
     assert_int_equal(strlen(ann), TOKEN_TEXT_N - 1);
-    assert_string_equal(token_user(t, ann, 900), "ann"); /* counts as use */
-    assert_string_equal(token_user(t, ann, 1800), "ann");
-    assert_null(token_user(t, bob, 1800));
-    assert_null(token_user(t, ann, 2800));
-    assert_null(token_user(t, "", 2800));
+    assert_string_equal(user_of(t, ann, 900), "ann"); /* counts as use */
+    assert_string_equal(user_of(t, ann, 1800), "ann");
+    assert_null(user_of(t, bob, 1800));
+    assert_null(user_of(t, ann, 2800));
+    assert_null(user_of(t, "", 2800));
     tokens_free(t);
 }
 
@@ -188,27 +199,121 @@ static void tokens_die_after_a_day(void **state)
     char ann[TOKEN_TEXT_N];
     uint64_t now = 0;
     (void)state;
-    token_make(t, "ann", 0, ann);
-    while (token_user(t, ann, now))
+    token_make(t, "ann", 7, 0, ann);
+    while (user_of(t, ann, now))
         now += 1000 * 1000;
     assert_in_range(now, TOKEN_LIFE_MS, TOKEN_LIFE_MS + 1000 * 1000);
     tokens_free(t);
 }
 
-static void tokens_die_with_their_user(void **state)
+static void tokens_end(void **state)
 {
     struct tokens *t = tokens_new(1000);
-    char ann[TOKEN_TEXT_N], bob[TOKEN_TEXT_N], more[TOKEN_TEXT_N];
+    char ann[TOKEN_TEXT_N], bob[TOKEN_TEXT_N];
     (void)state;
-    token_make(t, "ann", 0, ann);
-    token_make(t, "bob", 0, bob);
-    token_make(t, "ann", 0, more);
-    tokens_end_of(t, "ann");
-    assert_null(token_user(t, ann, 1));
-    assert_null(token_user(t, more, 1));
-    assert_string_equal(token_user(t, bob, 1), "bob");
-    token_end(t, bob);
-    assert_null(token_user(t, bob, 1));
+    token_make(t, "ann", 7, 0, ann);
+    token_make(t, "bob", 7, 0, bob);
+    token_end(t, ann, 1);
+    token_end(t, "nobody's", 1);
+    assert_null(user_of(t, ann, 1));
+    assert_string_equal(user_of(t, bob, 1), "bob");
+    tokens_free(t);
+}
+
+/* ---- tokens of other nodes ------------------------------------------------------------------------ */
+
+/* Each at its own time: the clocks of nodes have nothing to do with each other. */
+static void all_told(struct tokens *from, uint64_t from_ms, struct tokens *to, uint64_t to_ms)
+{
+    json_t *items = json_array(), *item;
+    size_t i;
+    tokens_items(from, from_ms, items);
+    json_array_foreach(items, i, item) token_merge(to, item, to_ms);
+    json_decref(items);
+}
+
+static void tokens_are_the_same_elsewhere(void **state)
+{
+    struct tokens *t = tokens_new(1000), *other = tokens_new(1000);
+    char ann[TOKEN_TEXT_N];
+    (void)state;
+    token_make(t, "ann", 7, 50000, ann);
+    all_told(t, 50100, other, 7);
+    assert_string_equal(user_of(other, ann, 800), "ann");
+    assert_false(token_wants_telling(other, ann, 30));
+    assert_true(token_wants_telling(other, ann, 800));
+    assert_false(token_wants_telling(other, ann, 801));
+    all_told(other, 900, t, 51000); /* its use there was 100 ms ago: at 50900 here */
+    assert_string_equal(user_of(t, ann, 51800), "ann");
+    tokens_free(t);
+    tokens_free(other);
+}
+
+static void tokens_that_ended_stay_so(void **state)
+{
+    struct tokens *t = tokens_new(1000), *other = tokens_new(1000), *third = tokens_new(1000);
+    char ann[TOKEN_TEXT_N];
+    (void)state;
+    token_make(t, "ann", 7, 0, ann);
+    all_told(t, 0, other, 0);
+    all_told(t, 0, third, 0);
+    token_end(t, ann, 1);
+    json_t *item = token_item(t, ann, 1);
+    assert_true(json_bool(json_object_get(item, "record"), "gone", false));
+    json_decref(item);
+    all_told(t, 1, other, 1);
+    assert_null(user_of(other, ann, 1));
+    all_told(third, 1, other, 1); /* who has not heard of it does not bring it back */
+    assert_null(user_of(other, ann, 1));
+    all_told(other, 2, third, 2);
+    assert_null(user_of(third, ann, 2));
+    tokens_free(t);
+    tokens_free(other);
+    tokens_free(third);
+}
+
+static void tokens_that_are_not_whole(void **state)
+{
+    static const char *const bad[] = {
+        "{}",
+        "{\"name\": 1, \"record\": {\"user\": \"ann\", \"age\": 0, \"idle\": 0}}",
+        "{\"name\": \"00\", \"record\": {\"user\": \"ann\", \"age\": 0, \"idle\": 0}}",
+        "{\"name\": \"" HEX64 "\", \"record\": {\"age\": 0, \"idle\": 0}}",
+        "{\"name\": \"" HEX64 "\", \"record\": {\"user\": \"ann\", \"age\": 0, \"idle\": 1}}",
+        "{\"name\": \"" HEX64 "\", \"record\": {\"user\": \"ann\", \"age\": -1, \"idle\": -1}}",
+        "{\"name\": \"" HEX64 "\", \"record\": {\"user\": \"ann\", \"age\": 86400000, \"idle\": 0}}",
+    };
+    struct tokens *t = tokens_new(1000);
+    json_t *out = json_array();
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        json_t *item = json_loads(bad[i], 0, NULL);
+        assert_non_null(item);
+        token_merge(t, item, 5);
+        json_decref(item);
+    }
+    tokens_items(t, 5, out);
+    assert_int_equal(json_array_size(out), 0);
+    json_decref(out);
+    tokens_free(t);
+}
+
+static void ended_tokens_are_bounded(void **state)
+{
+    struct tokens *t = tokens_new(1000);
+    char token[TOKEN_TEXT_N];
+    json_t *out = json_array();
+    (void)state;
+    for (int i = 0; i < TOKENS_ENDED_MAX + 10; i++) {
+        token_make(t, "ann", 7, 5, token);
+        token_end(t, token, 5);
+    }
+    tokens_items(t, 5, out);
+    assert_int_equal(json_array_size(out), TOKENS_ENDED_MAX);
+    json_array_clear(out);
+    tokens_items(t, 5 + TOKEN_LIFE_MS, out); /* nobody could have them any more */
+    assert_int_equal(json_array_size(out), 0);
+    json_decref(out);
     tokens_free(t);
 }
 
@@ -218,15 +323,15 @@ static void tokens_of_a_user_are_bounded(void **state)
     struct tokens *t = tokens_new(1000000);
     char bob[TOKEN_TEXT_N], v[TOKENS_OF_USER_MAX + 1][TOKEN_TEXT_N];
     (void)state;
-    token_make(t, "bob", 0, bob);
+    token_make(t, "bob", 7, 0, bob);
     for (int i = 0; i < TOKENS_OF_USER_MAX; i++)
-        token_make(t, "ann", (uint64_t)i, v[i]);
-    assert_non_null(token_user(t, v[0], 100));
-    token_make(t, "ann", 101, v[TOKENS_OF_USER_MAX]);
-    assert_non_null(token_user(t, v[0], 102));
-    assert_null(token_user(t, v[1], 102));
-    assert_non_null(token_user(t, v[2], 102));
-    assert_non_null(token_user(t, bob, 102));
+        token_make(t, "ann", 7, (uint64_t)i, v[i]);
+    assert_non_null(user_of(t, v[0], 100));
+    token_make(t, "ann", 7, 101, v[TOKENS_OF_USER_MAX]);
+    assert_non_null(user_of(t, v[0], 102));
+    assert_null(user_of(t, v[1], 102));
+    assert_non_null(user_of(t, v[2], 102));
+    assert_non_null(user_of(t, bob, 102));
     tokens_free(t);
 }
 
@@ -322,7 +427,11 @@ int main(void)
         cmocka_unit_test(queries),
         cmocka_unit_test(tokens_live_and_die),
         cmocka_unit_test(tokens_die_after_a_day),
-        cmocka_unit_test(tokens_die_with_their_user),
+        cmocka_unit_test(tokens_end),
+        cmocka_unit_test(tokens_are_the_same_elsewhere),
+        cmocka_unit_test(tokens_that_ended_stay_so),
+        cmocka_unit_test(tokens_that_are_not_whole),
+        cmocka_unit_test(ended_tokens_are_bounded),
         cmocka_unit_test(tokens_of_a_user_are_bounded),
         cmocka_unit_test(guard_slows_down),
         cmocka_unit_test(guard_takes_networks_of_ipv6),
