@@ -61,7 +61,7 @@ const struct cli_command cli_commands[] = {
      "  covey config explain listeners.tcp.default\n"
      "  covey config default > covey.yaml",
      2, 0, cli_config},
-    {"passwd", NULL, "create | add | delete [--file FILE] [USER | --batch]",
+    {"passwd", NULL, "create | add | delete [--file FILE] [--scram [--iterations N]] [USER | --batch]",
      "add, change or delete users of the password file",
      "Asks for the password, or reads it from standard input when that is no terminal. FILE is "
      "authentication.password_file unless it is given; it is replaced as a whole, with mode 0600. The node "
@@ -70,9 +70,14 @@ const struct cli_command cli_commands[] = {
      "add        add the user, or change the password\n"
      "delete     take the user out\n"
      "--batch    read lines USER:PASSWORD from standard input\n"
+     "--scram    store what SCRAM-SHA-256 needs, instead of an Argon2id hash; the plain password still "
+     "works\n"
+     "--iterations N\n"
+     "           of SCRAM-SHA-256, 4096 to 1000000; the client has to do them (100000 unless given)\n"
      "\nExamples:\n"
      "  covey passwd create --file /etc/covey/users alice\n"
      "  covey passwd delete bob\n"
+     "  covey passwd add --scram --iterations 20000 sensor\n"
      "  covey passwd add --batch < list",
      0, CLI_WORDS, cli_passwd},
     {"ctl", NULL, "COMMAND [ARGUMENT...]", "ask or tell the running node something",

@@ -2,6 +2,7 @@
 #include "node/app/cli_command.h"
 
 #include "node/auth/pwhash.h"
+#include "node/auth/pwtext.h"
 #include "node/auth/users.h"
 #include "node/io/filetext.h"
 #include "proto/base/mem.h"
@@ -28,7 +29,9 @@ struct passwd {
     bool create;
     bool delete;
     bool batch;
-    char *text; /* of the file, as it is to be */
+    bool scram;
+    uint32_t iterations; /* of SCRAM */
+    char *text;          /* of the file, as it is to be */
     size_t n;
     unsigned changed;
 };
@@ -64,25 +67,58 @@ static bool line_del(struct passwd *p, const char *user, size_t user_n)
     return true;
 }
 
+static void line_add(struct passwd *p, const char *name, size_t name_n, const char *value)
+{
+    size_t value_n = strlen(value);
+    p->text = mem_realloc(p->text, p->n + name_n + value_n + 2);
+    memcpy(p->text + p->n, name, name_n);
+    p->n += name_n;
+    p->text[p->n++] = ':';
+    memcpy(p->text + p->n, value, value_n);
+    p->n += value_n;
+    p->text[p->n++] = '\n';
+}
+
+/* What the verifiers of unknown names are invented from; once in a file. */
+static void scram_seed_add(struct passwd *p)
+{
+    const char name[] = USERS_SCRAM_SEED;
+    size_t name_n = sizeof name - 2, line_n; /* the colon is line_add()'s */
+    uint8_t seed[SCRAM_KEY_N];
+    char text[sodium_base64_ENCODED_LEN(SCRAM_KEY_N, sodium_base64_VARIANT_ORIGINAL)];
+    if (line_find(p, name, name_n, &line_n))
+        return;
+    randombytes_buf(seed, sizeof seed);
+    sodium_bin2base64(text, sizeof text, seed, sizeof seed, sodium_base64_VARIANT_ORIGINAL);
+    line_add(p, name, name_n, text);
+}
+
+static int verifier_make(struct passwd *p, char *out, struct bytes password)
+{
+    struct scram_verifier v = {.iterations = p->iterations, .salt_n = SCRAM_SALT_N};
+    randombytes_buf(v.salt, SCRAM_SALT_N);
+    if (!scram_verifier_make(&v, password))
+        return fail("no PBKDF2 in the cryptographic library", NULL);
+    scram_verifier_write(&v, out);
+    scram_seed_add(p);
+    return 0;
+}
+
 static int user_set(struct passwd *p, const char *user, size_t user_n, const char *password, size_t n)
 {
-    char hash[crypto_pwhash_STRBYTES];
+    char hash[PWHASH_TEXT_MAX + 1];
     const char *why = user_name_judge(bytes_of(user, user_n));
     if (why)
         return fail(why, NULL);
     if (n == 0)
         return fail("the password must not be empty", NULL);
-    if (crypto_pwhash_str_alg(hash, password, n, p->conf->auth.argon2_passes, p->conf->auth.argon2_memory,
-                              crypto_pwhash_ALG_ARGON2ID13) != 0)
+    if (p->scram && verifier_make(p, hash, bytes_of(password, n)) != 0)
+        return 1;
+    if (!p->scram && crypto_pwhash_str_alg(hash, password, n, p->conf->auth.argon2_passes,
+                                           p->conf->auth.argon2_memory, crypto_pwhash_ALG_ARGON2ID13) != 0)
         return fail("no memory for the hash; see authentication.argon2.memory", NULL);
     line_del(p, user, user_n);
-    p->text = mem_realloc(p->text, p->n + user_n + strlen(hash) + 2);
-    memcpy(p->text + p->n, user, user_n);
-    p->n += user_n;
-    p->text[p->n++] = ':';
-    memcpy(p->text + p->n, hash, strlen(hash));
-    p->n += strlen(hash);
-    p->text[p->n++] = '\n';
+    line_add(p, user, user_n, hash);
     p->changed++;
     return 0;
 }
@@ -267,6 +303,24 @@ static bool verb_read(struct passwd *p, const char *verb)
     return p->create || p->delete || strcmp(verb, "add") == 0;
 }
 
+static bool iterations_read(struct passwd *p, const char *word)
+{
+    unsigned long n;
+    const char *end = pwtext_number_take(word, SCRAM_ITERATIONS_MAX, &n);
+    p->iterations = (uint32_t)n;
+    return end && *end == 0 && n >= SCRAM_ITERATIONS_MIN;
+}
+
+/* What belongs together; the words are all read. */
+static bool words_fit(const struct passwd *p)
+{
+    if ((p->scram && p->delete) || (p->iterations && !p->scram))
+        return false;
+    if (p->batch || (p->create && !p->user))
+        return !p->user && !p->delete;
+    return p->user != NULL;
+}
+
 static bool words_read(struct passwd *p, const struct cli *cli)
 {
     if (cli->args_n == 0 || !verb_read(p, cli->args[0]))
@@ -276,6 +330,10 @@ static bool words_read(struct passwd *p, const struct cli *cli)
         bool has_more = i + 1 < cli->args_n;
         if (strcmp(w, "--batch") == 0)
             p->batch = true;
+        else if (strcmp(w, "--scram") == 0)
+            p->scram = true;
+        else if (strcmp(w, "--iterations") == 0 && has_more && iterations_read(p, cli->args[i + 1]))
+            i++;
         else if (strcmp(w, "--file") == 0 && has_more)
             p->file = cli->args[++i];
         else if (p->user || (w[0] == '-' && w[1] == '-'))
@@ -283,9 +341,11 @@ static bool words_read(struct passwd *p, const struct cli *cli)
         else
             p->user = w;
     }
-    if (p->batch || (p->create && !p->user))
-        return !p->user && !p->delete;
-    return p->user != NULL;
+    if (!words_fit(p))
+        return false;
+    if (!p->iterations)
+        p->iterations = SCRAM_ITERATIONS;
+    return true;
 }
 
 static int passwd_run(struct passwd *p)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/auth/pwhash.h"
 
+#include "node/auth/pwtext.h"
+#include "node/auth/scram_verifier.h"
+
 #include <crypt.h>
 #include <openssl/evp.h>
 #include <sodium.h>
@@ -29,34 +32,6 @@ struct pbkdf2 {
     size_t hash_n;
 };
 
-/* One part of base64, with or without padding, up to the next $ or the end. */
-static const char *base64_take(const char *at, uint8_t *out, size_t *n)
-{
-    size_t text_n = strcspn(at, "$"), bare_n = text_n;
-    const char *end;
-    while (bare_n && at[bare_n - 1] == '=')
-        bare_n--;
-    if (text_n - bare_n > 2 ||
-        sodium_base642bin(out, PBKDF2_BYTES_MAX, at, bare_n, NULL, n, &end,
-                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0 ||
-        end != at + bare_n)
-        return NULL;
-    return at + text_n;
-}
-
-static const char *number_take(const char *at, unsigned long max, unsigned long *out)
-{
-    unsigned long v = 0;
-    const char *p = at;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        v = v * 10 + (unsigned long)(*p - '0');
-        if (v > max)
-            return NULL;
-    }
-    *out = v;
-    return p > at && v ? p : NULL;
-}
-
 static bool pbkdf2_parse(const char *text, struct pbkdf2 *p)
 {
     static const struct {
@@ -73,12 +48,12 @@ static bool pbkdf2_parse(const char *text, struct pbkdf2 *p)
             at = text + n;
         }
     }
-    if (!at || !(at = number_take(at, PBKDF2_ITERATIONS_MAX, &iterations)) || *at++ != '$')
+    if (!at || !(at = pwtext_number_take(at, PBKDF2_ITERATIONS_MAX, &iterations)) || *at++ != '$')
         return false;
     p->iterations = (int)iterations;
-    if (!(at = base64_take(at, p->salt, &p->salt_n)) || *at++ != '$')
+    if (!(at = pwtext_base64_take(at, p->salt, PBKDF2_BYTES_MAX, &p->salt_n)) || *at++ != '$')
         return false;
-    at = base64_take(at, p->hash, &p->hash_n);
+    at = pwtext_base64_take(at, p->hash, PBKDF2_BYTES_MAX, &p->hash_n);
     return at && *at == 0 && p->salt_n && p->hash_n >= PBKDF2_BYTES_MIN;
 }
 
@@ -103,7 +78,7 @@ static const char *bcrypt_judge(const char *text)
 {
     static const char alphabet[] = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     unsigned long cost;
-    const char *at = number_take(text + 4, 99, &cost);
+    const char *at = pwtext_number_take(text + 4, 99, &cost);
     if (strlen(text) != BCRYPT_TEXT_N || at != text + 6 || *at != '$' || strspn(at + 1, alphabet) != 53)
         return "not a whole bcrypt hash";
     return cost < 4 || cost > BCRYPT_COST_MAX ? "the cost of bcrypt must be 04 to 16" : NULL;
@@ -145,11 +120,11 @@ static const char *argon2id_judge(const char *text)
     size_t salt_n, hash_n;
     const char *at = text + strlen("$argon2id$v=19$m=");
     if (strncmp(text, "$argon2id$v=19$m=", strlen("$argon2id$v=19$m=")) != 0 ||
-        !(at = number_take(at, UINT32_MAX, &kib)) || strncmp(at, ",t=", 3) != 0 ||
-        !(at = number_take(at + 3, UINT32_MAX, &passes)) || (sscanf(at, ",p=1$%n", &n), n != 5) ||
-        !(at = base64_take(at + n, salt, &salt_n)) || *at++ != '$' ||
-        !(at = base64_take(at, hash, &hash_n)) || *at != 0 || salt_n < crypto_pwhash_argon2id_SALTBYTES ||
-        hash_n < PBKDF2_BYTES_MIN)
+        !(at = pwtext_number_take(at, UINT32_MAX, &kib)) || strncmp(at, ",t=", 3) != 0 ||
+        !(at = pwtext_number_take(at + 3, UINT32_MAX, &passes)) || (sscanf(at, ",p=1$%n", &n), n != 5) ||
+        !(at = pwtext_base64_take(at + n, salt, PBKDF2_BYTES_MAX, &salt_n)) || *at++ != '$' ||
+        !(at = pwtext_base64_take(at, hash, PBKDF2_BYTES_MAX, &hash_n)) || *at != 0 ||
+        salt_n < crypto_pwhash_argon2id_SALTBYTES || hash_n < PBKDF2_BYTES_MIN)
         return "not a whole Argon2id hash (version 19, one lane)";
     if (kib < 8 || kib > ARGON2_KIB_MAX || passes > ARGON2_PASSES_MAX)
         return "Argon2id may cost 8 KB to 1 GB of memory (m=) and 1 to 64 passes (t=)";
@@ -169,9 +144,12 @@ const char *pwhash_judge(const char *text)
         return bcrypt_judge(text);
     if (strncmp(text, "$7$", 3) == 0 || strncmp(text, "$pbkdf2-", 8) == 0)
         return pbkdf2_parse(text, &p) ? NULL : "not a whole PBKDF2 hash";
+    if (scram_verifier_is(text))
+        return scram_verifier_judge(text);
     if (text[0] != '$')
         return "not a hash: a password must not stand here in plain text";
-    return "not a hash of a kind that is known: Argon2id, bcrypt ($2b$), PBKDF2 ($7$, $pbkdf2-sha256$)";
+    return "not a hash of a kind that is known: Argon2id, bcrypt ($2b$), PBKDF2 ($7$, $pbkdf2-sha256$), "
+           "SCRAM ($scram-sha-256$)";
 }
 
 bool pwhash_verify(const char *text, struct bytes password)
@@ -181,5 +159,7 @@ bool pwhash_verify(const char *text, struct bytes password)
         return crypto_pwhash_argon2id_str_verify(text, (const char *)password.p, password.n) == 0;
     if (is_bcrypt(text))
         return bcrypt_verify(text, password);
+    if (scram_verifier_is(text))
+        return scram_verifier_fits(text, password);
     return pbkdf2_parse(text, &p) && pbkdf2_verify(&p, password);
 }

@@ -2,6 +2,7 @@
 #include "node/auth/users.h"
 
 #include "node/auth/pwhash.h"
+#include "node/auth/pwtext.h"
 #include "proto/base/mem.h"
 #include "proto/topic/utf8.h"
 
@@ -32,16 +33,31 @@ static bool fail(struct users_fault *f, uint32_t line, const char *what)
     return false;
 }
 
+static bool scram_seed_take(struct users *u, const char *text, uint32_t number, struct users_fault *f)
+{
+    size_t n;
+    const char *end = pwtext_base64_take(text, u->scram_seed, sizeof u->scram_seed, &n);
+    if (!end || *end || n != sizeof u->scram_seed)
+        return fail(f, number, "not a whole " USERS_SCRAM_SEED);
+    if (u->has_scram_seed)
+        return fail(f, number, USERS_SCRAM_SEED " stands in the file already");
+    u->has_scram_seed = true;
+    return true;
+}
+
 /* line: without its newline; its bytes are u->text's. */
 static bool line_take(struct users *u, char *line, size_t n, uint32_t number, struct users_fault *f)
 {
     const char *colon = memchr(line, ':', n), *why;
     if (n && line[n - 1] == '\r')
         line[--n] = 0;
+    if (strncmp(line, USERS_SCRAM_SEED, sizeof USERS_SCRAM_SEED - 1) == 0)
+        return scram_seed_take(u, line + sizeof USERS_SCRAM_SEED - 1, number, f);
     if (n == 0 || line[0] == '#')
         return true;
     if (!colon)
         return fail(f, number, "no colon between name and hash");
+    struct scram_verifier verifier;
     struct user user = {bytes_of(line, (size_t)(colon - line)), colon + 1, number};
     if ((why = user_name_judge(user.name)))
         return fail(f, number, why);
@@ -49,6 +65,8 @@ static bool line_take(struct users *u, char *line, size_t n, uint32_t number, st
         return fail(f, number, "a NUL byte");
     if ((why = pwhash_judge(user.hash)))
         return fail(f, number, why);
+    if (scram_verifier_parse(&verifier, user.hash))
+        scram_kinds_add(&u->scram_kinds, &verifier);
     u->v[u->n++] = user;
     return true;
 }

@@ -4,11 +4,17 @@
 
 /* The password file: one `NAME:HASH` a line, as mosquitto_passwd writes it too; empty lines and those that
  * begin with # are passed over. Every line ends with a newline, the last one too: a file that was cut is not
- * taken for a whole one. A name has no colon and no control characters; it stands there once. */
+ * taken for a whole one. A name has no colon and no control characters; it stands there once.
+ *
+ * One line is more than a remark: `#scram-seed:BASE64`, 32 random bytes from which the verifiers of unknown
+ * names are invented (scram_verifier.h). It stands in this file since it has to be the same after a restart
+ * and on all nodes, as the verifiers are. */
 
-#include "proto/base/bytes.h"
+#include "node/auth/scram_verifier.h"
 
 enum { USER_NAME_MAX = 1024, USERS_FILE_BYTES_MAX = 256 << 20 };
+
+#define USERS_SCRAM_SEED "#scram-seed:"
 
 struct user {
     struct bytes name;
@@ -20,7 +26,10 @@ struct user {
 struct users {
     char *text; /* what the views look into */
     struct user *v;
-    uint32_t n; /* by name, in the order of bytes_cmp() */
+    uint32_t n;                     /* by name, in the order of bytes_cmp() */
+    struct scram_kinds scram_kinds; /* of the verifiers that are there */
+    bool has_scram_seed;
+    uint8_t scram_seed[SCRAM_KEY_N];
 };
 
 struct users_fault {

@@ -81,7 +81,8 @@ void bans_sweep(struct bans *t, uint64_t wall_ms, void (*on_drop)(void *ctx, con
 
 /* ---- on a shard ----------------------------------------------------------------------------------- */
 
-/* A CONNECT: RC_BANNED and logged, or not. Before any work of authentication. */
+/* A CONNECT: RC_BANNED and logged, or not. Before any work of authentication, and again when that has given
+ * the client another user name. */
 bool ban_stops(struct conn *c, const struct connect *k);
 
 /* Sets a ban or changes it; as, who, by, reason and until_ms are the caller's. On shard 0. False: not a valid

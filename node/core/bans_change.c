@@ -23,7 +23,9 @@ bool ban_stops(struct conn *c, const struct connect *k)
     struct shard *sh = c->shard;
     struct ban_subject s = {.client_id = k->client_id, .address = c->peer.address};
     char id[LOG_ESCAPED_MAX], who[LOG_ESCAPED_MAX];
-    if (k->has_username)
+    if (c->username) /* whoever checked it says so */
+        s.username = bytes_str(c->username);
+    else if (k->has_username)
         s.username = k->username;
     const struct rpc_ban *b = bans_find(&sh->bans, &s, sh->wall_ms);
     if (!b)

@@ -3,6 +3,7 @@
 
 #include "node/core/acl.h"
 #include "node/core/conn_i.h"
+#include "node/core/enhanced.h"
 #include "node/core/pace.h"
 #include "node/core/parked.h"
 #include "node/core/publish_out.h"
@@ -47,6 +48,7 @@ void conn_fini(struct conn *c)
     c->shard->conns_n--;
     wheel_stop(&c->timer);
     outbuf_fini(&c->out, &c->shard->outpool);
+    enhanced_end(c);
     free(c->username);
     free(c->identity);
     acl_unref(c->acl);
@@ -243,6 +245,8 @@ static bool dispatch(struct conn *c, uint8_t *p, const struct frame *f)
         return on_publish(c, p, f);
     if (unlikely(sh->tracer.on))
         trace_received(c, f->first, bytes_of(body, f->body_n));
+    if (c->state == CONN_NEW && c->enhanced)
+        return enhanced_on_packet(c, f, body);
     if (c->state == CONN_NEW) {
         if (f->first != PACKET_CONNECT << 4)
             return conn_fail(c, RC_PROTOCOL_ERROR, "The first packet must be CONNECT"); /* [MQTT-3.1.0-1] */
@@ -276,6 +280,7 @@ static bool dispatch(struct conn *c, uint8_t *p, const struct frame *f)
         COUNT(sh, DISCONNECT_RECEIVED);
         return on_disconnect(c, body, f->body_n);
     case PACKET_AUTH:
+        COUNT(sh, AUTH_RECEIVED);
         return on_auth(c, body, f->body_n);
     case PACKET_CONNECT:
         return conn_fail(c, RC_PROTOCOL_ERROR, "A second CONNECT on one connection"); /* [MQTT-3.1.0-2] */

@@ -28,6 +28,7 @@ struct replay;
 struct pace;
 struct parked;
 struct identity;
+struct enhanced;
 struct acl;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
@@ -68,6 +69,7 @@ struct conn {
     struct list all_link;       /* in the shard's list of connections */
     struct list congested_link; /* in the shard's list of those that wait for a peer's link */
     struct parked *parked;      /* the CONNECT waits, see parked.h */
+    struct enhanced *enhanced;  /* of enhanced authentication, while it goes on; NULL: none */
     struct pace *pace;          /* its limits of messages and bytes a second; NULL: none */
     struct wheel_timer timer;   /* CONNECT time-out, then keep alive */
     uint64_t until_ms;          /* wall clock: it ends then; 0: at no such time */
@@ -82,6 +84,7 @@ struct conn {
     uint8_t read_paused : 1;   /* the I/O layer must not read */
     uint8_t write_blocked : 1; /* set by the I/O layer: the socket would not take more; cleared by it too */
     uint8_t is_bridge : 1;
+    uint8_t is_enhanced : 1;  /* its CONNECT named an Authentication Method */
     uint8_t is_superuser : 1; /* authorization lets it do everything, see vet.h */
     uint8_t is_mounted : 1;   /* its topics have a mountpoint, the session's */
     uint8_t own_form : 1;     /* what it is sent is encoded for it alone */

@@ -31,6 +31,7 @@ struct connect;
 bool on_connect(struct conn *c, uint8_t *body, uint32_t n);
 /* A CONNACK that refuses, and the end. Answers false. */
 bool connect_refuse(struct conn *c, enum reason code, const char *text);
+bool connect_refuse_banned(struct conn *c);
 /* Whoever checks clients (vet.h) has let this one in. */
 bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n);
 /* The CONNACK that was held must not be said: the store did not forget the old session. What was written

@@ -2,6 +2,7 @@
 #include "node/core/auto_subscribe.h"
 #include "node/core/client_events.h"
 #include "node/core/conn_i.h"
+#include "node/core/enhanced.h"
 #include "node/core/mount.h"
 #include "node/core/pace.h"
 #include "node/core/publish_out.h"
@@ -18,15 +19,14 @@
 
 enum { CLIENT_ID_V31_MAX = 23, ASSIGNED_MAX = 48 };
 
-static const char banned[] = "This client is banned";
 static const char will_reserved[] = "The Will Topic is reserved for the server";
 
 /* A CONNACK and, when it refuses, the end [MQTT-3.2.2-7]. */
 static bool connack_send(struct conn *c, const struct connack *a)
 {
     struct shard *sh = c->shard;
-    size_t room =
-        connack_size_max(a->assigned_client_id.n + a->response_info.n + (a->text ? strlen(a->text) : 0));
+    size_t room = connack_size_max(a->assigned_client_id.n + a->response_info.n + a->auth_method.n +
+                                   a->auth_data.n + (a->text ? strlen(a->text) : 0));
     uint8_t *b = outbuf_reserve(&c->out, &sh->outpool, (uint32_t)room);
     uint8_t *end = encode_connack(b, c->version, a, c->packet_size_max);
     outbuf_commit(&c->out, end);
@@ -49,6 +49,11 @@ bool connect_refuse(struct conn *c, enum reason code, const char *text)
     return connack_send(c, &a);
 }
 
+bool connect_refuse_banned(struct conn *c)
+{
+    return connect_refuse(c, RC_BANNED, "This client is banned");
+}
+
 /* What a listener's settings and the standard say against this CONNECT; RC_SUCCESS: nothing. */
 static enum reason connect_judge(const struct conn *c, const struct connect *k, const char **text)
 {
@@ -66,8 +71,8 @@ static enum reason connect_judge(const struct conn *c, const struct connect *k, 
         *text = "This node is being drained: use another one";
         return RC_USE_ANOTHER_SERVER;
     }
-    if (k->auth_method.p) {
-        *text = "No enhanced authentication method is configured"; /* [MQTT-4.12.0-1] */
+    if (k->auth_method.p && !enhanced_is_offered(c, k->auth_method)) {
+        *text = "This Authentication Method is not configured"; /* [MQTT-4.12.0-1] */
         return RC_BAD_AUTHENTICATION_METHOD;
     }
     if (!k->has_will)
@@ -301,6 +306,7 @@ static bool connect_accept(struct conn *c, struct connect *k, uint64_t stamp)
     a.shared_unavailable = !set->shared_available;
     if (k->request_response_info && set->response_info[0]) /* [MQTT-3.1.2-28] */
         a.response_info = bytes_str(set->response_info);
+    enhanced_connack(c, &a);
     connack_send(c, &a); /* [MQTT-3.2.0-1] */
     session_attach(s, c);
     if (c->out_held)
@@ -332,13 +338,15 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     if (unlikely(c->shard->tracer.on))
         trace_connect(c, &k);
     if (ban_stops(c, &k))
-        return connect_refuse(c, RC_BANNED, banned);
+        return connect_refuse_banned(c);
     if (unlikely(c->shard->overload.level != LOAD_NORMAL))
         return connect_refuse(c, RC_SERVER_BUSY,
                               "This node has more to do than it can: try again later, or another one");
     enum reason code = connect_judge(c, &k, &text);
     if (code != RC_SUCCESS)
         return connect_refuse(c, code, text);
+    if (k.auth_method.p)
+        return enhanced_begin(c, &k, body, n);
     return vet_begin(c, &k, body, n);
 }
 
@@ -357,10 +365,11 @@ void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
     struct fault f;
     CHECK(decode_connect(body, n, &k, &f)); /* it was good before */
     if (ban_stops(c, &k)) {
-        connect_refuse(c, RC_BANNED, banned);
+        connect_refuse_banned(c);
         return;
     }
     connect_accept(c, &k, stamp);
+    enhanced_end(c);
 }
 
 bool on_disconnect(struct conn *c, const uint8_t *body, uint32_t n)
@@ -382,14 +391,4 @@ bool on_disconnect(struct conn *c, const uint8_t *body, uint32_t n)
         will_drop(s); /* [MQTT-3.14.4-3] */
     conn_on_lost(c, CONN_END_CLIENT);
     return false;
-}
-
-bool on_auth(struct conn *c, const uint8_t *body, uint32_t n)
-{
-    struct auth a;
-    struct fault f;
-    if (!decode_auth(body, n, &a, &f))
-        return conn_fault(c, &f);
-    return conn_fail(c, RC_PROTOCOL_ERROR,
-                     "AUTH without an Authentication Method in CONNECT"); /* [MQTT-4.12.0-7] */
 }

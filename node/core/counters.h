@@ -21,6 +21,8 @@
     X(PINGREQ_RECEIVED, "packets.pingreq.received")                 \
     X(DISCONNECT_RECEIVED, "packets.disconnect.received")           \
     X(DISCONNECT_SENT, "packets.disconnect.sent")                   \
+    X(AUTH_RECEIVED, "packets.auth.received")                       \
+    X(AUTH_SENT, "packets.auth.sent")                               \
     X(MESSAGES_RECEIVED, "messages.received")                       \
     X(MESSAGES_QOS0_RECEIVED, "messages.qos0.received")             \
     X(MESSAGES_QOS1_RECEIVED, "messages.qos1.received")             \

@@ -2,6 +2,7 @@
 #include "node/core/vet.h"
 
 #include "node/core/acl.h"
+#include "node/core/bans.h"
 #include "node/core/conn_i.h"
 #include "node/core/parked.h"
 #include "node/core/shard_i.h"
@@ -28,12 +29,15 @@ void vets_fini(struct vets *v)
     parked_free_all(&v->waiting);
 }
 
-static void log_refused(const struct conn *c, const struct connect *k, const struct vet_answer *a)
+static void log_refused(const struct conn *c, struct bytes client_id, struct bytes username,
+                        const struct vet_answer *a)
 {
     char id[LOG_ESCAPED_MAX], name[LOG_ESCAPED_MAX];
+    if (a->username)
+        username = bytes_str(a->username);
     LOG(c->shard->node->conf.log, LOG_INFO,
         "auth refused client_id=\"%s\" username=\"%s\" peer=%s:%u listener=%s method=%s",
-        log_escape(id, k->client_id), log_escape(name, k->username), c->peer.address, c->peer.port,
+        log_escape(id, client_id), log_escape(name, username), c->peer.address, c->peer.port,
         c->settings->listener, a->method ? a->method : "none");
 }
 
@@ -50,8 +54,16 @@ static void count(struct shard *sh, const struct vet_answer *a)
         COUNT(sh, AUTH_FAILURE);
         break;
     case VET_WAIT:
+    case VET_CONTINUE:
         break;
     }
+}
+
+void vet_note(const struct conn *c, struct bytes client_id, struct bytes username, const struct vet_answer *a)
+{
+    count(c->shard, a);
+    if (a->verdict == VET_REFUSE)
+        log_refused(c, client_id, username, a);
 }
 
 static void count_asked(struct shard *sh, const struct vet_answer *a)
@@ -77,14 +89,12 @@ static void answer_nobody(const struct conn *c, const struct connect *k, struct 
     }
 }
 
-/* body: of the CONNECT, which k looks into. */
-static bool answer_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, struct vet_answer *a)
+bool vet_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, struct vet_answer *a)
 {
     if (a->verdict == VET_NEXT)
         answer_nobody(c, k, a);
-    count(c->shard, a);
+    vet_note(c, k->client_id, k->username, a);
     if (a->verdict == VET_REFUSE) {
-        log_refused(c, k, a);
         vet_answer_fini(a);
         return connect_refuse(c, a->code, a->text);
     }
@@ -92,6 +102,8 @@ static bool answer_take(struct conn *c, struct connect *k, uint8_t *body, uint32
     c->until_ms = a->until_ms;
     c->acl = a->acl;
     c->is_superuser = a->verdict == VET_ACCEPT && a->is_superuser;
+    if (c->username && ban_stops(c, k))
+        return connect_refuse_banned(c);
     return connect_vetted(c, k, body, n);
 }
 
@@ -118,7 +130,7 @@ bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n)
     }
     count_asked(sh, &a);
     if (a.verdict != VET_WAIT)
-        return answer_take(c, k, body, n, &a);
+        return vet_take(c, k, body, n, &a);
     parked_new(&sh->vets.waiting, c, a.token, body, n)->is_gone = is_gone;
     return true;
 }
@@ -131,7 +143,7 @@ void vet_on_answer(struct shard *sh, struct vet_answer *a)
     count_asked(sh, a);
     if (p && p->conn) {
         CHECK(decode_connect(p->body, p->n, &k, &f)); /* it was good before */
-        answer_take(p->conn, &k, p->body, p->n, a);
+        vet_take(p->conn, &k, p->body, p->n, a);
     } else {
         vet_answer_fini(a);
     }

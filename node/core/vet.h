@@ -20,7 +20,13 @@ struct connect;
 struct identity;
 struct shard;
 
-enum vet_verdict { VET_ACCEPT, VET_REFUSE, VET_NEXT /* nobody knows this client */, VET_WAIT };
+enum vet_verdict {
+    VET_ACCEPT,
+    VET_REFUSE,
+    VET_NEXT,     /* nobody knows this client */
+    VET_WAIT,     /* the answer comes later */
+    VET_CONTINUE, /* of an exchange: the client is to say more */
+};
 
 /* The question; views that are valid during the call. */
 struct vet_ask {
@@ -50,11 +56,32 @@ struct vet_answer {
 /* Drops what is the receiver's. */
 void vet_answer_fini(struct vet_answer *a);
 
+/* The method of enhanced authentication (MQTT 5.0 section 4.12), under VET_PASSWORD_FILE. */
+#define VET_SCRAM "SCRAM-SHA-256"
+enum { VET_REPLY_MAX = 512 };
+
+/* One step of it; views that are valid during the call. */
+struct vet_scram_ask {
+    struct bytes data;     /* what the client has sent; p NULL: nothing */
+    struct bytes username; /* who it must be; p NULL: anybody */
+};
+struct vet_reply {
+    uint32_t n;
+    uint8_t data[VET_REPLY_MAX];
+};
+struct vet_scram; /* what is kept between two steps */
+
 struct vet_ops {
     void *ctx;
     /* Any shard's thread. VET_WAIT: vet_on_answer() will be called on that shard, once; until then *is_gone,
      * which is set to 1 when nobody waits any more, is readable and writable. */
     enum vet_verdict (*ask)(void *ctx, const struct vet_ask *a, struct vet_answer *out, uint32_t **is_gone);
+    /* Any shard's thread; answers at once: VET_CONTINUE or VET_ACCEPT with a reply, or VET_REFUSE.
+     * out->username is set as soon as it is known. *x is NULL at the first step, and afterwards for
+     * scram_free(). */
+    enum vet_verdict (*scram)(void *ctx, const struct vet_scram_ask *q, struct vet_scram **x,
+                              struct vet_reply *reply, struct vet_answer *out);
+    void (*scram_free)(struct vet_scram *x); /* NULL is fine */
 };
 
 struct vets {
@@ -65,6 +92,12 @@ struct vets {
 /* The CONNECT was judged well formed. Goes on with connect_vetted(), or refuses, or parks it. False: the
  * connection is closing. */
 bool vet_begin(struct conn *c, struct connect *k, uint8_t *body, uint32_t n);
+/* The answer about a CONNECT: goes on with connect_vetted(), or refuses. k looks into body. Takes
+ * what is the receiver's. False: the connection is closing. */
+bool vet_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, struct vet_answer *a);
+/* Counts the answer and, when it refuses, logs it. client_id, username: as the client says. */
+void vet_note(const struct conn *c, struct bytes client_id, struct bytes username,
+              const struct vet_answer *a);
 /* By MAIL_CALL; arg is a struct vet_answer, which stays the caller's but for what is the receiver's. */
 void vet_on_answer(struct shard *sh, struct vet_answer *a);
 

@@ -8,6 +8,8 @@
 #include "node/io/authn_files.h"
 #include "node/io/authn_http.h"
 #include "node/io/authn_jwt.h"
+#include "node/io/authn_scram.h"
+#include "node/io/hasher.h"
 #include "node/io/hook_server.h"
 #include "node/io/pool.h"
 #include "node/io/remember.h"
@@ -19,7 +21,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { QUEUE_MAX = 20000 };
+enum { QUEUE_MAX = 20000, HASHER_STEP_MS = 1000 };
 
 /* A question that a thread of a pool works on; from malloc(), with the strings behind it. */
 struct job {
@@ -38,10 +40,12 @@ struct job {
 struct authn {
     struct authn_conf conf;
     struct vet_ops ops;
+    uint8_t scram_seed[SCRAM_KEY_N]; /* where the password file has none */
     struct remember *remember;
     struct authn_http *http; /* NULL: not configured */
-    struct pool *passwords;  /* takes a processor for each */
-    struct pool *requests;   /* mostly waits; NULL: no server is asked */
+    struct hasher *hasher;
+    struct pool *passwords; /* each waits for the hasher */
+    struct pool *requests;  /* mostly waits; NULL: no server is asked */
     pthread_mutex_t lock;
     struct authn_files *files; /* under lock */
     bool is_stale;             /* under lock: the last reload failed */
@@ -141,7 +145,7 @@ static enum vet_verdict password_file(struct authn *a, const struct authn_files 
         return VET_ACCEPT;
     if (tempo != TEMPO_PASSWORDS)
         return VET_WAIT;
-    bool fits = pwhash_verify(u ? u->hash : f->dummy, q->password);
+    bool fits = hasher_verify(a->hasher, u ? u->hash : f->dummy, q->password);
     if (!u)
         return VET_NEXT;
     if (!fits)
@@ -329,15 +333,28 @@ static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_an
     return v;
 }
 
+static enum vet_verdict on_scram(void *ctx, const struct vet_scram_ask *q, struct vet_scram **x,
+                                 struct vet_reply *reply, struct vet_answer *out)
+{
+    struct authn *a = ctx;
+    struct authn_files *f = files_ref(a);
+    enum vet_verdict v = authn_scram(f->has_users ? &f->users : NULL, a->scram_seed, q, x, reply, out);
+    files_unref(a, f);
+    return v;
+}
+
 /* ---- life ----------------------------------------------------------------------------------------- */
 
 enum err authn_new(struct authn **out, const struct authn_conf *conf)
 {
     struct authn *a = mem_zalloc(sizeof *a);
     a->conf = *conf;
-    a->ops = (struct vet_ops){a, on_ask};
+    a->ops = (struct vet_ops){.ctx = a, .ask = on_ask, .scram = on_scram, .scram_free = authn_scram_free};
+    randombytes_buf(a->scram_seed, sizeof a->scram_seed);
     pthread_mutex_init(&a->lock, NULL);
     a->remember = remember_new(conf->remembered_max);
+    a->hasher = hasher_new(
+        &(struct hasher_conf){.threads = conf->threads, .step_ms = HASHER_STEP_MS, .verify = pwhash_verify});
     a->passwords = pool_new(&(struct pool_conf){.threads = conf->threads,
                                                 .queue_max = QUEUE_MAX,
                                                 .ctx = a,
@@ -365,7 +382,9 @@ enum err authn_start(struct authn *a, void (*post)(void *ctx, uint32_t shard, st
 {
     a->post = post;
     a->post_ctx = post_ctx;
-    enum err e = pool_start(a->passwords);
+    enum err e = hasher_start(a->hasher);
+    if (e == OK)
+        e = pool_start(a->passwords);
     return e == OK && a->requests ? pool_start(a->requests) : e;
 }
 
@@ -375,6 +394,7 @@ void authn_stop(struct authn *a)
         return;
     authn_http_stop(a->http);
     pool_stop(a->passwords);
+    hasher_stop(a->hasher);
     pool_stop(a->requests);
 }
 
@@ -383,6 +403,7 @@ void authn_free(struct authn *a)
     if (!a)
         return;
     pool_free(a->passwords);
+    hasher_free(a->hasher);
     pool_free(a->requests);
     authn_http_free(a->http);
     if (a->files)

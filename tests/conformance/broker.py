@@ -43,7 +43,8 @@ SETTINGS = {
     "alias_max_outbound": ("mqtt.max_topic_alias_outbound", None),
     "workers": ("node.workers", None),
     "share_strategy": ("mqtt.shared_subscription_strategy", None),
-    "scram_user": (None, None),     # name and password of a user of enhanced authentication with SCRAM-SHA-256
+    # NAME:PASSWORD of a user of enhanced authentication with SCRAM-SHA-256; clients without one come in too
+    "scram_user": ("authentication.password_file", None),
 }
 
 
@@ -61,6 +62,11 @@ def program():
 
 def is_mosquitto():
     return os.path.basename(program() or "") == "mosquitto"
+
+
+def environment():
+    """COVEY_* variables of the caller are configuration to the broker: it gets none of them."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("COVEY_")}
 
 
 class Port:
@@ -154,8 +160,17 @@ class Broker:
             name = SETTINGS[key][0] if key in SETTINGS else key
             if name is None:
                 raise unittest.SkipTest(f"Covey cannot be set so: {key}")
-            conf[name] = value
+            conf[name] = self._users_file(value) if key == "scram_user" else value
+            if key == "scram_user":
+                conf["mqtt.allow_anonymous"] = True
         return conf
+
+    def _users_file(self, user):
+        path = os.path.join(self.dir, "users")
+        if not os.path.exists(path):
+            subprocess.run([self.binary, "passwd", "create", "--file", path, "--scram", "--iterations", "4096", "--batch"],
+                           input=user + "\n", text=True, check=True, env=environment())
+        return path
 
     def _mosquitto_conf(self):
         user_lines = ["user root", f"persistence_location {self.dir}/", "persistence true",
@@ -174,11 +189,9 @@ class Broker:
 
     def start(self, timeout=10):
         command = self._command()
-        # COVEY_* variables of the caller are configuration to the broker: it gets none of them.
-        env = {key: value for key, value in os.environ.items() if not key.startswith("COVEY_")}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir,
-                                            env=env)
+                                            env=environment())
         deadline = time.monotonic() + timeout
         for port in (self.port, self.ws_port):
             while not self._accepts(port):

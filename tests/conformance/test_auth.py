@@ -3,16 +3,10 @@
 
 The first two classes need no user: they show what a server does without, or with an unknown, authentication
 method. Scram speaks SCRAM-SHA-256 (RFC 5802, 7677) with a user of its own broker."""
-import base64
-import hashlib
-import hmac
-import os
-
-from errortext import check_error_text
 from mqttlib import *
+from scram import METHOD, Dialog
 from suite import Case, statement
 
-METHOD = "SCRAM-SHA-256"
 NOT_OF_AUTH = (0x01, 0x02, 0x04, 0x10, 0x11, 0x80, 0x87, 0x8C, 0xFF)
 
 
@@ -116,30 +110,6 @@ class Unasked(Case):
             self.client(version=v).send(auth(0x19, with_method(METHOD)), pingreq()).expect_closed(allow=())
 
 
-class Dialog:
-    """The client's side of SCRAM-SHA-256."""
-
-    def __init__(self, user, password):
-        self.password, self.nonce = password, base64.b64encode(os.urandom(18)).decode()
-        self.first_bare = f"n={user},r={self.nonce}"
-        self.first = ("n,," + self.first_bare).encode()
-
-    def final(self, server_first):
-        fields = dict(part.split("=", 1) for part in server_first.decode().split(","))
-        assert fields["r"].startswith(self.nonce) and len(fields["r"]) > len(self.nonce), "server's nonce"
-        assert int(fields["i"]) >= 4096, "iterations"
-        salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
-        without_proof = "c=biws,r=" + fields["r"]
-        signed = ",".join((self.first_bare, server_first.decode(), without_proof)).encode()
-
-        def sign(key, data):
-            return hmac.digest(key, data, "sha256")
-        client_key = sign(salted, b"Client Key")
-        proof = bytes(a ^ b for a, b in zip(client_key, sign(hashlib.sha256(client_key).digest(), signed)))
-        self.server_final = b"v=" + base64.b64encode(sign(sign(salted, b"Server Key"), signed))
-        return (without_proof + ",p=" + base64.b64encode(proof).decode()).encode()
-
-
 class Scram(Case):
     USER, PASSWORD = "conformance", "correct horse"
     settings = {"scram_user": f"{USER}:{PASSWORD}"}
@@ -211,17 +181,71 @@ class Scram(Case):
         c.send(auth(0x18, with_method(METHOD, dialog.final(step.prop(AUTH_DATA)))), pingreq())
         c.expect_disconnect(0x87)
 
-    @statement("MQTT-3.15.2-2", "MQTT-3.15.2-3", "MQTT-4.12.1-2")
+    @statement("MQTT-4.12.1-1", "MQTT-4.12.0-3")
+    def test_reauthentication_out_of_order(self):
+        """An answer to nothing, a second beginning, and another method in the middle."""
+        self.authenticated().send(auth(0x18, with_method(METHOD, b"x")), pingreq()).expect_disconnect(0x82)
+        for data in (auth(0x19, with_method(METHOD, b"n,,n=x,r=y")), auth(0x18, with_method("SCRAM-SHA-1", b"x"))):
+            c = self.authenticated()
+            c.send(auth(0x19, with_method(METHOD, Dialog(self.USER, self.PASSWORD).first))).recv(AUTH)
+            c.send(data, pingreq()).expect_disconnect(0x82)
+
+    @statement("MQTT-4.12.1-2")
+    def test_reauthentication_as_somebody_else(self):
+        c = self.authenticated()
+        c.send(auth(0x19, with_method(METHOD, b"n,,n=somebody-else,r=abc")), pingreq()).expect_disconnect(0x87)
+
+    @statement("MQTT-4.12.1-1")
+    def test_messages_during_reauthentication(self):
+        """Both ways, with every QoS, between the packets of the exchange; and it can be done again."""
+        c, topic, other = self.authenticated(), unique(), self.client()
+        c.subscribe(topic + "/to", qos=2)
+        other.subscribe(topic + "/from", qos=2)
+        for _ in range(2):
+            dialog = Dialog(self.USER, self.PASSWORD)
+            step = c.send(auth(0x19, with_method(METHOD, dialog.first))).recv(AUTH)
+            for qos in (0, 1, 2):
+                c.publish(topic + "/from", b"x", qos=qos)
+                other.accept(other.wait(PUBLISH))
+                other.publish(topic + "/to", b"y", qos=qos)
+                c.accept(c.wait(PUBLISH))
+            c.send(auth(0x18, with_method(METHOD, dialog.final(step.prop(AUTH_DATA)))))
+            self.assertEqual(c.recv(AUTH).reason, 0)
+        c.expect_nothing()
+
+    @statement("MQTT-4.12.0-4", "MQTT-4.13.2-1")
+    def test_data_that_is_not_of_the_method(self):
+        """At either step: refused, and not a word of the method's own."""
+        for data in (None, b"", b"x", b"n,,", b"n,,n=,r=abc", b"n,,n=a,r=", b"n,,m=x,n=a,r=abc", b"n,,n=a=b,r=abc",
+                     b"p=tls-unique,,n=a,r=abc", b"n,a=b,n=a,r=abc", b"n,,n=a,r=abc,", b"n,,n=\xff,r=abc", b"n" * 65535):
+            with self.subTest(data=data and data[:30]):
+                c = self.raw()
+                c.send(connect(unique(), props_=with_method(METHOD, data)), pingreq()).expect_refused(0x87)
+        for data in (None, b"", b"x", b"c=biws,r=abc,p=eHh4", b"c=biws", b"x" * 65535):
+            with self.subTest(data=data and data[:30]):
+                c, _, _ = self.begin()
+                c.send(auth(0x18, with_method(METHOD, data)), pingreq()).expect_refused(0x86, 0x87)
+
+    @statement("MQTT-4.12.0-4")
+    def test_unknown_user_is_refused_at_the_end_only(self):
+        """And is answered as if there were one: the same salt each time."""
+        salts = []
+        for _ in range(2):
+            c, dialog = self.raw(), Dialog("nobody", "x")
+            c.send(connect(unique(), props_=with_method(METHOD, dialog.first)))
+            step = c.recv(AUTH).prop(AUTH_DATA)
+            salts.append(step.split(b",")[1])
+            c.send(auth(0x18, with_method(METHOD, dialog.final(step))), pingreq()).expect_refused(0x86, 0x87)
+        self.assertEqual(salts[0], salts[1])
+
+    @statement("MQTT-4.12.1-2", "MQTT-3.14.2-3")
     def test_text_of_failure(self):
-        def provoke(c):
+        """It has a Reason String, and fits whoever the rest of the exchange fits."""
+        def provoke(**options):
+            c = self.authenticated(**options)
             return c.send(auth(0x19, with_method("SCRAM-SHA-1", b"n,,n=x,r=y"))).expect_closed()[0]
-        case = self
-
-        class AsCase:
-            """check_error_text() with authenticated clients."""
-            def client(self, version=V5, props=()):
-                return case.authenticated(props=props)
-
-            def __getattr__(self, name):
-                return getattr(case, name)
-        check_error_text(AsCase(), provoke, may_always_explain=True)
+        full = check_reason_string(provoke())
+        size = len(self.begin()[2].raw)
+        small = provoke(props=[(MAX_PACKET, size)])
+        self.assertEqual((small.type, small.reason), (full.type, full.reason))
+        self.assertLessEqual(len(small.raw), size)

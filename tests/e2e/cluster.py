@@ -74,9 +74,10 @@ class Cluster:
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def links(self, i):
-        """name -> what node i believes of the others."""
+        """name -> what node i believes of the others; of two with one name, the one that has not gone."""
         status = self.status(i)
-        return {m["name"]: m for m in status["members"]} if status else {}
+        members = sorted(status["members"], key=lambda m: m["state"] == "alive") if status else []
+        return {m["name"]: m for m in members}
 
     def is_linked(self, i, among=None):
         links = self.links(i)

@@ -15,6 +15,8 @@ static const char *const hashes[] = {
     "$pbkdf2-sha256$1000$MDEyMzQ1Njc4OWFi$rTxGBtjq5II2cJ/DCFK+LSUOdHqJSN8ny3wt4ln+A/s=",
     "$pbkdf2-sha512$1000$MDEyMzQ1Njc4OWFi$ZJEeM8haE9d5XdQRkROfY+VNm95TyLII2wMF7gvAreqXSheCQReksJ+"
     "3flNZrfPrV1dYquIBGQmTU89cHgTqUg==",
+    "$scram-sha-256$4096$MDEyMzQ1Njc4OWFi$bYK/"
+    "nA2Lw17JpvFo7Xz+64KAvksJi35PWUI0Nlws+tE=$onD7JCIEsXfFHvhrhUQVXk6l+TLDHrZuJdZLULvPDX0=",
     "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
 };
 

@@ -9,6 +9,11 @@
 
 #define HASH "$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
 
+#define SEED "#scram-seed:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n"
+#define SCRAM                                                                                    \
+    "$scram-sha-256$4096$MDEyMzQ1Njc4OTAxMjM0NQ==$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=$" \
+    "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
 static bool parse(struct users *u, const char *text, struct users_fault *f)
 {
     *f = (struct users_fault){0};
@@ -34,6 +39,25 @@ static void names_are_found(void **state)
     users_fini(&u);
 }
 
+static void what_scram_needs_is_kept(void **state)
+{
+    struct users u;
+    struct users_fault f;
+    (void)state;
+    assert_true(parse(&u, "anna:" HASH "\n#scram-seeds\n", &f));
+    assert_false(u.has_scram_seed);
+    assert_int_equal(u.scram_kinds.n, 0);
+    users_fini(&u);
+    assert_true(parse(&u, SEED "anna:" SCRAM "\nbob:" HASH "\ncarl:" SCRAM "\n", &f));
+    assert_int_equal(u.n, 3);
+    assert_true(u.has_scram_seed);
+    assert_memory_equal(u.scram_seed, "01234567890123456789012345678901", SCRAM_KEY_N);
+    assert_int_equal(u.scram_kinds.n, 1);
+    assert_int_equal(u.scram_kinds.v[0].iterations, 4096);
+    assert_int_equal(u.scram_kinds.v[0].salt_n, 16);
+    users_fini(&u);
+}
+
 static void wrong_files_are_refused_with_their_line(void **state)
 {
     static const struct {
@@ -50,6 +74,10 @@ static void wrong_files_are_refused_with_their_line(void **state)
         {"anna:" HASH "\nbob:" HASH "\nanna:" HASH "\n", 3, "already"},
         {"an\x01na:" HASH "\n", 1, "control"},
         {"an\xffna:" HASH "\n", 1, "UTF-8"},
+        {SEED SEED, 2, "already"},
+        {"anna:" HASH "\n#scram-seed:QUJD\n", 2, "whole"},
+        {"#scram-seed:\n", 1, "whole"},
+        {"anna:$scram-sha-256$4096$QUJD\n", 1, "whole"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -67,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_found),
+        cmocka_unit_test(what_scram_needs_is_kept),
         cmocka_unit_test(wrong_files_are_refused_with_their_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
