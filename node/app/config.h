@@ -62,6 +62,7 @@ struct config_node {
     const char *ctl_socket;
     const char *pid_file;
     uint64_t shutdown_timeout_ms;
+    bool core_dumps;
 };
 
 struct config_mqtt {
