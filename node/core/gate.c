@@ -4,6 +4,7 @@
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
 #include "node/core/mount.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -286,15 +287,20 @@ static inline struct verdict verdict_on(struct shard *sh, struct session *s, enu
 /* ---- refusals ------------------------------------------------------------------------------------- */
 
 /* One line a second at most: who is refused chooses how often. */
+static bool refusal_log_is_due(struct shard *sh)
+{
+    struct gate *g = &sh->gate;
+    if (!g->logged_ms || sh->now_ms >= g->logged_ms + LOG_EVERY_MS)
+        return true;
+    g->unlogged++;
+    return false;
+}
+
 static void refusal_log(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
                         const char *why)
 {
     char id[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], on[LOG_ESCAPED_MAX];
     struct gate *g = &sh->gate;
-    if (g->logged_ms && sh->now_ms < g->logged_ms + LOG_EVERY_MS) {
-        g->unlogged++;
-        return;
-    }
     LOG(sh->node->conf.log, LOG_NOTICE,
         "acl refused action=%s client=\"%s\" username=\"%s\" topic=\"%s\" why=\"%s\" unlogged_before=%llu",
         what, log_escape(id, c->client_id), log_escape(user, c->username), log_escape(on, topic), why,
@@ -303,14 +309,20 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
     g->unlogged = 0;
 }
 
-/* own: the client's rules, NULL: it has none. */
+/* Counts the refusal. own: the client's rules, NULL: it has none. */
+static const char *refusal_why(struct shard *sh, struct acl *own, struct verdict verdict)
+{
+    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
+    acl_count_refusal(acl, verdict.rule);
+    return acl_why(acl, verdict.rule);
+}
+
 static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
                           struct bytes topic, struct verdict verdict)
 {
-    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
-    const char *why = acl_why(acl, verdict.rule);
-    acl_count_refusal(acl, verdict.rule);
-    refusal_log(sh, c, what, topic, why);
+    const char *why = refusal_why(sh, own, verdict);
+    if (refusal_log_is_due(sh))
+        refusal_log(sh, c, what, topic, why);
     return why;
 }
 
@@ -334,8 +346,13 @@ const char *gate_publish(struct shard *sh, struct session *s, const struct match
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
-    struct acl_client c = client_of(sh, s);
-    return refuse(sh, &c, s->ident->own, "publish", topic, verdict);
+    const char *why = refusal_why(sh, s->ident->own, verdict);
+    if (unlikely(
+            refusal_log_is_due(sh))) { /* a client that is denied all the time costs no more than another */
+        struct acl_client c = client_of(sh, s);
+        refusal_log(sh, &c, "publish", topic, why);
+    }
+    return why;
 }
 
 const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)
@@ -398,7 +415,9 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
     if (likely(verdict.allows) || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    acl_count_refusal(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
+    struct acl *acl = verdict.is_own ? s->ident->own : sh->gate.acl;
+    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(acl, verdict.rule));
+    acl_count_refusal(acl, verdict.rule);
     return false;
 }
 
@@ -416,4 +435,15 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
     return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
+}
+
+const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic)
+{
+    if (!sh->gate.acl)
+        return NULL;
+    struct acl_client c = client_of(sh, s);
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, mount_off(s->mount, topic));
+    if (verdict.allows || (action == ACL_SUBSCRIBE && is_undecided(sh, s)))
+        return NULL;
+    return acl_why(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
 }
