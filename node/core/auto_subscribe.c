@@ -82,7 +82,7 @@ static void one(struct conn *c, struct subscribe_item item)
         names.username = bytes_str(s->username);
     if (topic_expand(item.filter, &names, filter, &n)) {
         item.filter = bytes_of(filter, n);
-        if (session_subscribe(s, &item, 0, &why) < RC_UNSPECIFIED_ERROR)
+        if (session_subscribe(s, &item, 0, GRANTED_BY_OTHERS, &why) < RC_UNSPECIFIED_ERROR)
             return;
     }
     COUNT(sh, AUTO_SUBSCRIBE_FAILED);

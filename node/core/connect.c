@@ -244,12 +244,15 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
         id = id_assign(c->shard, assigned);
         a.assigned_client_id = id; /* [MQTT-3.1.3-7] */
     }
-    const char *denied = k->has_will ? gate_will(c, id, username_of(c, k), k->will.topic) : NULL;
+    bool will_granted = false;
+    const char *denied =
+        k->has_will ? gate_will(c, id, username_of(c, k), k->will.topic, &will_granted) : NULL;
     if (denied)
         return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
     struct session *s = session_get(c, k, id, &a.session_present);
     conn_open(c, k);
     session_take_settings(s, c, k);
+    s->will_granted = will_granted;
     if (stamp) {
         s->stamp = stamp;
         claim_tell_again(s); /* meanwhile it may have been granted to somebody else */
@@ -315,6 +318,13 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
 }
 
 bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
+{
+    if (k->has_will && c->shard->gate.asks.ops && gate_ask_will(c, k, username_of(c, k), body, n))
+        return true;
+    return connect_asked(c, k, body, n);
+}
+
+bool connect_asked(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
 {
     if (k->client_id.n && claim_is_needed(c->shard, k->client_id)) {
         claim_begin(c, k, body, n);

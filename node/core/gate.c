@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/core/gate.h"
+#include "node/core/gate_i.h"
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
@@ -22,12 +22,6 @@ enum {
     ROUND_MAX = UINT8_MAX >> ROUND_SHIFT
 };
 
-struct verdict {
-    uint32_t rule; /* as acl.h counts */
-    bool is_own;   /* one of the client's own */
-    bool allows;
-};
-
 /* A verdict that is remembered. */
 struct gate_slot {
     uint64_t ident; /* 0: empty */
@@ -35,17 +29,30 @@ struct gate_slot {
     uint64_t until_ms;
     char *topic;
     uint32_t topic_n;
-    uint8_t action;
+    uint8_t kind; /* see gate_kind() */
     struct verdict verdict;
 };
 
-void gate_init(struct gate *g, struct acl *acl, uint32_t slots)
+/* There is nothing but clients' own rules, and the server. */
+static void stand_in_set(struct gate *g)
+{
+    struct acl_fault fault;
+    g->acl = acl_parse(bytes_of("", 0), ACL_ALLOW, &fault);
+    g->is_stand_in = true;
+}
+
+void gate_init(struct gate *g, struct acl *acl, uint32_t slots, const struct ask_ops *asks)
 {
     uint32_t n = slots ? 1 : 0;
     while (n && n < slots)
         n *= 2;
     *g = (struct gate){.acl = acl_ref(acl), .slots_n = n};
-    if (acl)
+    asks_init(&g->asks, asks);
+    if (asks && asks->tells_how)
+        g->how_mask = 7;
+    if (asks && !acl)
+        stand_in_set(g);
+    if (g->acl)
         g->pass = 1 << ROUND_SHIFT | PASS_WHOLE;
 }
 
@@ -55,17 +62,20 @@ static void slots_drop(struct gate *g)
         free(g->slots[i].topic);
     free(g->slots);
     g->slots = NULL;
+    g->hit = NULL;
 }
 
 void gate_fini(struct gate *g)
 {
     slots_drop(g);
+    asks_fini(&g->asks);
     acl_unref(g->acl);
 }
 
 void gate_forget(struct shard *sh)
 {
     slots_drop(&sh->gate);
+    asks_forget(&sh->gate.asks);
 }
 
 /* The rounds begin anew: no subscription may still have a pass of an earlier one. */
@@ -78,13 +88,15 @@ static void passes_drop(struct shard *sh)
             s->subs[i]->pass = 0;
 }
 
-/* Takes the reference. */
-static void acl_change(struct shard *sh, struct acl *acl)
+void gate_set(struct shard *sh, struct acl *acl)
 {
     struct gate *g = &sh->gate;
     slots_drop(g);
     acl_unref(g->acl);
-    g->acl = acl;
+    g->acl = acl_ref(acl);
+    g->is_stand_in = false;
+    if (!acl && (g->has_owners || g->asks.ops))
+        stand_in_set(g);
     uint32_t round = (uint32_t)(g->pass >> ROUND_SHIFT) + 1;
     if (round > ROUND_MAX) {
         round = 1;
@@ -93,31 +105,12 @@ static void acl_change(struct shard *sh, struct acl *acl)
     g->pass = (uint8_t)(round << ROUND_SHIFT | PASS_WHOLE);
 }
 
-/* There is nothing but clients' own rules. */
-static void stand_in_set(struct shard *sh)
-{
-    struct acl_fault fault;
-    acl_change(sh, acl_parse(bytes_of("", 0), ACL_ALLOW, &fault));
-    sh->gate.is_stand_in = true;
-}
-
-void gate_set(struct shard *sh, struct acl *acl)
-{
-    struct gate *g = &sh->gate;
-    if (!acl && g->has_owners) {
-        stand_in_set(sh);
-        return;
-    }
-    acl_change(sh, acl_ref(acl));
-    g->is_stand_in = false;
-}
-
 /* A client has brought rules. */
 static void owner_note(struct shard *sh)
 {
     sh->gate.has_owners = true;
     if (!sh->gate.acl)
-        stand_in_set(sh);
+        gate_set(sh, NULL);
 }
 
 /* ---- who ------------------------------------------------------------------------------------------ */
@@ -136,8 +129,8 @@ static void ident_set(struct shard *sh, struct session *s)
     s->ident->is_partial = !s->conn;
     s->ident->cert_name_n = (uint16_t)cert_name.n;
     bytes_put(s->ident->cert_name, cert_name);
-    s->ident->is_superuser = s->conn && s->conn->is_superuser;
     if (s->conn) {
+        s->ident->is_superuser = s->conn->is_superuser;
         s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
         s->ident->own = acl_ref(s->conn->acl);
     }
@@ -182,15 +175,21 @@ static struct acl_client client_of(struct shard *sh, struct session *s)
 /* rule: of the file, or of what stands in for it; own: the client's, of which none fits. */
 static struct verdict verdict_of_file(const struct shard *sh, const struct acl *own, uint32_t rule)
 {
-    bool allows = acl_allows(sh->gate.acl, rule);
-    return (struct verdict){
-        .rule = rule, .allows = own && sh->gate.is_stand_in ? sh->settings->acl_lets_unmatched : allows};
+    const struct gate *g = &sh->gate;
+    bool follows_settings = g->is_stand_in && (own || g->asks.ops);
+    return (struct verdict){.rule = rule,
+                            .by = VERDICT_FILE,
+                            .allows = follows_settings ? sh->settings->acl_lets_unmatched
+                                                       : acl_allows(g->acl, rule),
+                            .is_open = rule == acl_rules(g->acl)};
 }
 
 static struct verdict verdict_of_own(const struct acl *own, uint32_t rule)
 {
-    return (struct verdict){.rule = rule, .is_own = true, .allows = acl_allows(own, rule)};
+    return (struct verdict){.rule = rule, .by = VERDICT_OWN, .allows = acl_allows(own, rule)};
 }
+
+static const struct verdict of_superuser = {.by = VERDICT_SUPERUSER, .allows = true};
 
 static struct verdict judge_topic(const struct shard *sh, const struct acl_client *c, const struct acl *own,
                                   enum acl_action action, struct bytes topic)
@@ -219,17 +218,35 @@ static struct verdict judge_filter(const struct shard *sh, const struct acl_clie
     return verdict_of_file(sh, own, rule);
 }
 
+struct verdict gate_judge_topic(struct shard *sh, struct session *s, enum acl_action action,
+                                struct bytes topic)
+{
+    struct acl_client c = client_of(sh, s);
+    return s->ident->is_superuser ? of_superuser : judge_topic(sh, &c, s->ident->own, action, topic);
+}
+
+struct verdict gate_judge_filter(struct shard *sh, struct session *s, struct bytes filter, bool *is_whole)
+{
+    struct acl_client c = client_of(sh, s);
+    *is_whole = true;
+    return s->ident->is_superuser ? of_superuser : judge_filter(sh, &c, s->ident->own, filter, is_whole);
+}
+
 /* A client that is not there yet may have been allowed by rules of its own, which are not known. What waits
  * for it is looked at when it is there. */
 static bool is_undecided(const struct shard *sh, const struct session *s)
 {
-    return s->ident->is_partial && sh->settings->acl_by_token;
+    return s->ident->is_partial && sh->settings->acl_by_client;
 }
 
 /* ---- what is remembered --------------------------------------------------------------------------- */
 
-static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gate_slot *as,
-                      struct bytes topic)
+static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, uint8_t kind, uint64_t hash)
+{
+    return (uint32_t)hash_u64(i->number, hash + kind) & (g->slots_n - 1);
+}
+
+static void slot_fill(struct gate_slot *slot, const struct gate_slot *as, struct bytes topic)
 {
     char *kept = topic.n <= TOPIC_KEPT_MAX ? mem_dup(topic.p, topic.n) : NULL;
     free(slot->topic);
@@ -239,47 +256,65 @@ static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gat
     *slot = *as;
     slot->topic = kept;
     slot->topic_n = topic.n;
-    slot->until_ms = sh->now_ms + sh->settings->acl_ttl_ms;
 }
 
-static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, enum acl_action action,
-                        uint64_t hash)
+static inline const struct gate_slot *slot_find(const struct shard *sh, const struct session *s, uint8_t kind,
+                                                uint64_t hash, struct bytes topic)
 {
-    return (uint32_t)hash_u64(i->number, hash + action) & (g->slots_n - 1);
+    const struct gate *g = &sh->gate;
+    if (unlikely(!g->slots || !s->ident))
+        return NULL;
+    const struct gate_slot *slot = &g->slots[slot_at(g, s->ident, kind, hash)];
+    return likely(slot->ident == s->ident->number && slot->hash == hash && slot->kind == kind &&
+                  sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))
+               ? slot
+               : NULL;
+}
+
+bool gate_remembers(struct shard *sh, const struct session *s, uint8_t kind, uint64_t match_hash,
+                    struct bytes topic)
+{
+    sh->gate.hit = slot_find(sh, s, kind, match_hash, topic);
+    return sh->gate.hit != NULL;
+}
+
+/* The topic is not compared once more: of this hash it was the one that was just found. */
+static inline const struct gate_slot *hit_take(struct gate *g, const struct session *s, uint8_t kind,
+                                               uint64_t hash)
+{
+    const struct gate_slot *hit = g->hit;
+    g->hit = NULL;
+    return hit && hit->ident == s->ident->number && hit->hash == hash && hit->kind == kind ? hit : NULL;
 }
 
 /* A verdict that was not remembered. */
-static struct verdict verdict_find(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
+static struct verdict verdict_find(struct shard *sh, struct session *s, uint8_t kind, uint64_t hash,
                                    struct bytes topic)
 {
     struct gate *g = &sh->gate;
-    struct acl_client c = client_of(sh, s);
-    struct verdict verdict = s->ident->is_superuser ? (struct verdict){.allows = true}
-                                                    : judge_topic(sh, &c, s->ident->own, action, topic);
+    uint64_t until_ms = sh->now_ms + sh->settings->acl_ttl_ms;
+    struct verdict verdict = gate_judge_topic(sh, s, gate_kind_action(kind), topic);
+    if (unlikely(g->asks.ops != NULL) && verdict.is_open && gate_kind_action(kind) == ACL_PUBLISH)
+        verdict = gate_asked_verdict(sh, s, kind, topic, verdict, &until_ms);
     COUNT(sh, ACL_CACHE_MISS);
     if (!g->slots_n)
         return verdict;
     if (!g->slots)
         g->slots = mem_zalloc(g->slots_n * sizeof *g->slots);
     struct gate_slot as = {
-        .ident = s->ident->number, .hash = hash, .verdict = verdict, .action = (uint8_t)action};
-    slot_fill(sh, &g->slots[slot_at(g, s->ident, action, hash)], &as, topic);
+        .ident = s->ident->number, .hash = hash, .until_ms = until_ms, .verdict = verdict, .kind = kind};
+    slot_fill(&g->slots[slot_at(g, s->ident, kind, hash)], &as, topic);
     return verdict;
 }
 
-static inline struct verdict verdict_on(struct shard *sh, struct session *s, enum acl_action action,
-                                        uint64_t hash, struct bytes topic)
+static inline struct verdict verdict_on(struct shard *sh, struct session *s, uint8_t kind, uint64_t hash,
+                                        struct bytes topic)
 {
-    struct gate *g = &sh->gate;
-    if (likely(g->slots && s->ident)) {
-        const struct gate_slot *slot = &g->slots[slot_at(g, s->ident, action, hash)];
-        if (likely(slot->ident == s->ident->number && slot->hash == hash && slot->action == action &&
-                   sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))) {
-            COUNT(sh, ACL_CACHE_HIT);
-            return slot->verdict;
-        }
-    }
-    return verdict_find(sh, s, action, hash, topic);
+    const struct gate_slot *slot = slot_find(sh, s, kind, hash, topic);
+    if (unlikely(!slot))
+        return verdict_find(sh, s, kind, hash, topic);
+    COUNT(sh, ACL_CACHE_HIT);
+    return slot->verdict;
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------- */
@@ -303,22 +338,41 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
 }
 
 /* own: the client's rules, NULL: it has none. */
+static const char *why_not(struct shard *sh, struct acl *own, struct verdict verdict)
+{
+    switch ((enum verdict_by)verdict.by) {
+    case VERDICT_SERVER:
+        return "Denied by the authorization server";
+    case VERDICT_NO_SERVER:
+        return "Denied: the authorization server does not answer";
+    case VERDICT_FILE:
+    case VERDICT_OWN:
+    case VERDICT_SUPERUSER:
+        break;
+    }
+    struct acl *acl = verdict.by == VERDICT_OWN ? own : sh->gate.acl;
+    acl_count_refusal(acl, verdict.rule);
+    return acl_why(acl, verdict.rule);
+}
+
 static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
                           struct bytes topic, struct verdict verdict)
 {
-    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
-    const char *why = acl_why(acl, verdict.rule);
-    acl_count_refusal(acl, verdict.rule);
+    const char *why = why_not(sh, own, verdict);
     refusal_log(sh, c, what, topic, why);
     return why;
 }
 
 /* ---- questions ------------------------------------------------------------------------------------ */
 
-const char *gate_publish(struct shard *sh, struct session *s, const struct match *match)
+const char *gate_publish(struct shard *sh, struct session *s, const struct match *match, unsigned qos,
+                         bool retain)
 {
     struct bytes topic = bytes_of(match->topic, match->topic_n);
-    struct verdict verdict = verdict_on(sh, s, ACL_PUBLISH, match->hash, topic);
+    uint8_t kind = gate_kind(&sh->gate, ACL_PUBLISH, qos, retain);
+    const struct gate_slot *hit = sh->gate.hit ? hit_take(&sh->gate, s, kind, match->hash) : NULL;
+    struct verdict verdict = hit ? hit->verdict : verdict_on(sh, s, kind, match->hash, topic);
+    sh->counters.v[C_ACL_CACHE_HIT] += hit != NULL;
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
@@ -326,38 +380,63 @@ const char *gate_publish(struct shard *sh, struct session *s, const struct match
     return refuse(sh, &c, s->ident->own, "publish", topic, verdict);
 }
 
-const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)
+const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter, unsigned qos,
+                           bool *is_granted)
 {
     struct topic_filter f;
     bool is_whole;
+    uint64_t until_ms;
+    *is_granted = false;
     if (!sh->gate.acl || topic_filter_parse(filter, 0, &f) != TOPIC_OK) /* refused for its form */
         return NULL;
-    struct acl_client c = client_of(sh, s);
-    if (s->ident->is_superuser)
-        return NULL;
-    struct verdict verdict = judge_filter(sh, &c, s->ident->own, f.filter, &is_whole);
+    struct verdict verdict = gate_judge_filter(sh, s, f.filter, &is_whole);
+    if (unlikely(sh->gate.asks.ops != NULL) && verdict.is_open) {
+        uint8_t kind = gate_kind(&sh->gate, ACL_SUBSCRIBE, qos, false);
+        verdict = gate_asked_verdict(sh, s, kind, f.filter, verdict, &until_ms);
+        *is_granted = verdict.by == VERDICT_SERVER && verdict.allows;
+    }
     if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_SUBSCRIBE);
+    struct acl_client c = client_of(sh, s);
     return refuse(sh, &c, s->ident->own, "subscribe", filter, verdict);
 }
 
-const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic)
+static struct acl_client client_of_connect(const struct conn *c, struct bytes client_id,
+                                           struct bytes username, uint8_t address[ACL_ADDRESS_N])
+{
+    return (struct acl_client){.client_id = client_id,
+                               .username = username,
+                               .cert_name = cert_name_of(c),
+                               .address = acl_address(c->peer.address, address) ? address : NULL};
+}
+
+struct verdict gate_judge_will(const struct conn *c, struct bytes client_id, struct bytes username,
+                               struct bytes topic)
 {
     struct shard *sh = c->shard;
     uint8_t address[ACL_ADDRESS_N];
     if (c->acl)
         owner_note(sh);
     if (!sh->gate.acl || c->is_superuser)
-        return NULL;
-    struct acl_client who = {.client_id = client_id,
-                             .username = username,
-                             .cert_name = cert_name_of(c),
-                             .address = acl_address(c->peer.address, address) ? address : NULL};
-    struct verdict verdict = judge_topic(sh, &who, c->acl, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+        return of_superuser;
+    struct acl_client who = client_of_connect(c, client_id, username, address);
+    return judge_topic(sh, &who, c->acl, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+}
+
+const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic,
+                      bool *is_granted)
+{
+    struct shard *sh = c->shard;
+    uint8_t address[ACL_ADDRESS_N];
+    struct verdict verdict = gate_judge_will(c, client_id, username, topic);
+    if (sh->gate.asks.ops)
+        verdict = gate_asked_will(sh, (enum hook_outcome)c->will_asked, verdict);
+    *is_granted = verdict.by == VERDICT_SERVER && verdict.allows;
     if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_WILL);
+    struct acl_client who = client_of_connect(c, client_id, username, address);
     return refuse(sh, &who, c->acl, "will", topic, verdict);
 }
 
@@ -365,29 +444,30 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
 {
     if (!sh->gate.acl)
         return true;
-    struct acl_client c = client_of(sh, s);
-    if (s->ident->is_superuser)
-        return true;
-    struct verdict verdict =
-        judge_topic(sh, &c, s->ident->own, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
-    if (verdict.allows || is_undecided(sh, s))
+    struct verdict verdict = gate_judge_topic(sh, s, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    if (verdict.allows || is_undecided(sh, s) || (verdict.is_open && sh->gate.asks.ops && s->will_granted))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
+    struct acl_client c = client_of(sh, s);
     refuse(sh, &c, s->ident->own, "will", topic, verdict);
+    return false;
+}
+
+/* is_granted: the server has allowed the subscription by which it comes. */
+static bool lets_reach(struct shard *sh, struct session *s, struct bytes topic, bool is_granted)
+{
+    uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic);
+    if (likely(verdict.allows) || (verdict.is_open && is_granted) || is_undecided(sh, s))
+        return true;
+    COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
+    acl_count_refusal(verdict.by == VERDICT_OWN ? s->ident->own : sh->gate.acl, verdict.rule);
     return false;
 }
 
 bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
 {
-    if (likely(!sh->gate.acl))
-        return true;
-    uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic);
-    if (likely(verdict.allows) || is_undecided(sh, s))
-        return true;
-    COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    acl_count_refusal(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
-    return false;
+    return likely(!sh->gate.acl) || lets_reach(sh, s, topic, sh->gate.asks.ops && s->has_granted);
 }
 
 bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscription *sub)
@@ -395,13 +475,12 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
     struct gate *g = &sh->gate;
     if (!g->acl) /* there was one when this subscription was made */
         return true;
+    bool is_granted = g->asks.ops && sub->is_granted;
     if (sub->pass >> ROUND_SHIFT != g->pass >> ROUND_SHIFT) {
         bool is_whole;
-        struct acl_client c = client_of(sh, sub->session);
-        struct verdict verdict =
-            judge_filter(sh, &c, sub->session->ident->own, route_filter(sub->route), &is_whole);
-        bool all = sub->session->ident->is_superuser || (is_whole && verdict.allows);
+        struct verdict verdict = gate_judge_filter(sh, sub->session, route_filter(sub->route), &is_whole);
+        bool all = is_whole && (verdict.allows || (verdict.is_open && is_granted));
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
-    return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
+    return sub->pass == g->pass || lets_reach(sh, sub->session, p->m.topic, is_granted);
 }

@@ -108,7 +108,8 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
         pub->failed = RC_TOPIC_NAME_INVALID;
         return RC_TOPIC_NAME_INVALID;
     }
-    if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
+    if (unlikely(sh->gate.acl != NULL) &&
+        (pub->denied = gate_publish(sh, c->session, match, pub->m.qos, pub->m.retain))) {
         pub->failed = RC_NOT_AUTHORIZED;
         if (unlikely(sh->tracer.on))
             trace_note(c, "denied", pub->m.topic, pub->denied);
@@ -243,6 +244,16 @@ static bool topic_rewrite(struct conn *c, struct publish *p)
     return true;
 }
 
+/* It waits for a verdict, and is counted when it comes again. */
+static bool publish_hold(struct shard *sh, const struct publish *p, bool is_rewritten)
+{
+    sh->counters.v[C_PUBLISH_RECEIVED]--;
+    sh->counters.v[C_MESSAGES_RECEIVED]--;
+    sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p->m.qos]--;
+    sh->counters.v[C_TOPICS_REWRITTEN] -= is_rewritten;
+    return false;
+}
+
 bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
 {
     struct shard *sh = c->shard;
@@ -257,12 +268,14 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p.m.qos]++;
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
-    if (unlikely(sh->tracer.on))
+    if (unlikely(sh->tracer.on) && !c->asked) /* else it was seen before it waited */
         trace_publish_received(c, &p);
     bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;
+    if (unlikely(sh->gate.asks.ops != NULL) && gate_ask_publish(c, &p, &match))
+        return publish_hold(sh, &p, is_rewritten);
     if (unlikely(sh->topic_metrics.all.n))
         topic_metrics_in(sh, p.m.topic, p.m.qos);
     struct publication pub;
