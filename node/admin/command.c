@@ -8,10 +8,10 @@
 #include <time.h>
 
 static const struct command *const tables[] = {
-    commands_node,      commands_clients, commands_topics, commands_retainer,
-    commands_listeners, commands_cluster, commands_alarms, commands_bans,
-    commands_overload,  commands_auth,    commands_watch,  commands_delayed,
-    commands_acl,       commands_reload,  commands_trace,  commands_transfer};
+    commands_node,     commands_clients, commands_topics, commands_retainer, commands_listeners,
+    commands_cluster,  commands_alarms,  commands_bans,   commands_overload, commands_auth,
+    commands_watch,    commands_delayed, commands_acl,    commands_reload,   commands_trace,
+    commands_transfer, commands_why};
 
 const struct command *command_at(size_t i)
 {
@@ -170,5 +170,6 @@ void call_fini(struct call *c)
     inspect_buf_fini(&c->listing.buf);
     retained_walk_end(&c->listing.retained);
     transfer_free(c->transfer);
+    why_ask_free(c->why);
     text_fini(&c->out);
 }

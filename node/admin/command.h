@@ -12,7 +12,9 @@
 #include "node/admin/text.h"
 
 struct accounts;
+struct api;
 struct transfer;
+struct why_ask;
 
 /* What commands work with; one for the admin thread. */
 struct admin_env {
@@ -22,6 +24,7 @@ struct admin_env {
     uint64_t started_ms;               /* monotonic, of the node's start */
     struct certs *https_certs;         /* NULL: there is no HTTPS */
     struct accounts *accounts;         /* of the API; NULL: there is none */
+    struct api *api;                   /* NULL: HTTP is off */
     const struct admin_reload *reload; /* the last one; NULL: there was none */
 };
 uint64_t admin_mono_ms(void);
@@ -61,6 +64,7 @@ struct call {
     struct listing listing;
     struct waiting waiting;
     struct transfer *transfer; /* an export or import that is under way */
+    struct why_ask *why;       /* a question to all nodes */
 };
 
 /* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
@@ -93,6 +97,7 @@ struct command {
     void (*run)(struct call *c);
 };
 void transfer_free(struct transfer *t); /* NULL is fine */
+void why_ask_free(struct why_ask *a);   /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
 /* Its line in the help. */
@@ -114,5 +119,6 @@ extern const struct command commands_acl[];
 extern const struct command commands_reload[];
 extern const struct command commands_trace[];
 extern const struct command commands_transfer[];
+extern const struct command commands_why[];
 
 #endif

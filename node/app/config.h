@@ -205,6 +205,11 @@ struct config_log {
     uint64_t rotation_count;
 };
 
+struct config_journal {
+    bool enable;
+    uint64_t size;
+};
+
 struct config_trace {
     uint64_t max_file_size;
 };
@@ -321,6 +326,7 @@ struct config {
     struct config_storage storage;
     struct config_log log;
     struct config_trace trace;
+    struct config_journal journal;
     struct config_cluster cluster;
     struct config_http http;
     struct config_http https;

@@ -378,6 +378,11 @@ const struct config_key config_keys[] = {
     KEY("trace.max_file_size", SIZE, 0, trace.max_file_size, "64MB", 4 * KB, TB, NULL,
         "a trace ends when its file, NAME.log in the folder trace of node.data_dir, has this size"),
 
+    KEY("journal.enable", BOOL, RELOAD, journal.enable, "true", 0, 0, NULL,
+        "remember what happened lately to clients and messages, for covey ctl why"),
+    KEY("journal.size", SIZE, RELOAD, journal.size, "2MB", 16 * KB, GB, NULL,
+        "memory of each worker for that, about 100 bytes an event; a power of two counts; when it changes, all go"),
+
     KEY("log.level", ENUM, RELOAD, log.level, "info", 0, 0, levels,
         "what is logged: this level and those above it"),
     KEY("log.to", ENUM, 0, log.to, "auto", 0, 0, log_tos,

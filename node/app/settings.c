@@ -80,6 +80,7 @@ struct settings settings_of(const struct config *conf)
         .slow_subs_ms = conf->slow_subs.enable ? clamp32(conf->slow_subs.threshold_ms) : 0,
         .slow_subs_max = clamp32(conf->slow_subs.top_k_num),
         .slow_subs_expiry_ms = conf->slow_subs.expire_interval_ms,
+        .journal_bytes = conf->journal.enable ? conf->journal.size : 0,
         .rewrite_rules = conf->rewrite_rules,
         .auto_subscribe = conf->auto_subscribe_topics,
         .delayed_available = conf->delayed.enable,

@@ -4,6 +4,7 @@
 #include "node/core/acl.h"
 #include "node/core/conn_i.h"
 #include "node/core/enhanced.h"
+#include "node/core/note.h"
 #include "node/core/pace.h"
 #include "node/core/parked.h"
 #include "node/core/publish_out.h"
@@ -23,6 +24,28 @@ const char *conn_end_name(enum conn_end e)
         "kicked", "transport", "shutdown", "moved",      "banned",     "expired", "store",
     };
     return names[e];
+}
+
+const char *conn_end_text(enum conn_end e)
+{
+    static const char *const texts[CONN_ENDS] = {
+        "",
+        "It said goodbye (DISCONNECT)",
+        "The connection was closed or broke without DISCONNECT",
+        "No packet came within the Keep Alive",
+        "No CONNECT came in time",
+        "It was refused",
+        "It broke the protocol",
+        "Another connection took over its client id",
+        "It was kicked",
+        "TLS or WebSocket fault, or it would not read what it was owed",
+        "The node shut down",
+        "It was sent to another node, or has connected there",
+        "It was banned",
+        "What it was let in with has expired",
+        "The store could not keep a promise, and its version of MQTT has no code for that",
+    };
+    return texts[e];
 }
 
 void conn_init(struct conn *c, struct shard *sh, const struct settings *settings,
@@ -159,6 +182,7 @@ static void conn_end(struct conn *c, enum conn_end end)
         LOG(sh->node->conf.log, LOG_DEBUG, "client disconnected client_id=\"%s\" reason=%s",
             log_escape(id, session_id(c->session)), conn_end_name(end));
         COUNT(sh, CLIENT_DISCONNECTED);
+        note_conn(c, JOURNAL_DISCONNECTED, bytes_of(NULL, 0), 0, conn_end_text(end));
         flapping_note(c);
     }
     c->state = CONN_CLOSING;
@@ -224,8 +248,7 @@ bool conn_fail(struct conn *c, enum reason code, const char *text)
     LOG(c->shard->node->conf.log, LOG_INFO, "client fault peer=%s:%u code=0x%02x what=\"%s\"",
         c->peer.address, c->peer.port, (unsigned)code, text ? text : "");
     refusal_count(c->shard, REFUSAL_PACKET, code);
-    if (unlikely(c->shard->tracer.on))
-        trace_note(c, "fault", bytes_of(NULL, 0), text);
+    note_conn(c, JOURNAL_FAULT, bytes_of(NULL, 0), code, text);
     conn_close(c, code, text, CONN_END_FAULT);
     return false;
 }
@@ -246,6 +269,8 @@ static bool dispatch(struct conn *c, uint8_t *p, const struct frame *f)
         return on_publish(c, p, f);
     if (unlikely(sh->tracer.on))
         trace_received(c, f->first, bytes_of(body, f->body_n));
+    if (c->state == CONN_NEW)
+        sh->connecting = bytes_of(NULL, 0); /* that of another connection is of no use any more */
     if (c->state == CONN_NEW && c->enhanced)
         return enhanced_on_packet(c, f, body);
     if (c->state == CONN_NEW) {

@@ -54,6 +54,7 @@ enum conn_end {
     CONN_ENDS,
 };
 const char *conn_end_name(enum conn_end e); /* "client", "lost", "keep_alive", ... */
+const char *conn_end_text(enum conn_end e); /* a sentence for people, without its stop */
 
 /* Who is at the other end; copied by conn_init(). */
 struct conn_peer {

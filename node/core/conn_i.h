@@ -29,6 +29,8 @@ void conn_pace(struct conn *c);
 struct connect;
 
 bool on_connect(struct conn *c, uint8_t *body, uint32_t n);
+/* The client id in the body of a CONNECT that is known to be good; a view. */
+struct bytes connect_client(uint8_t *body, uint32_t n);
 /* A CONNACK that refuses, and the end. Answers false. */
 bool connect_refuse(struct conn *c, enum reason code, const char *text);
 bool connect_refuse_banned(struct conn *c);

@@ -3,6 +3,7 @@
 #include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/enhanced.h"
+#include "node/core/note.h"
 #include "node/core/pace.h"
 #include "node/core/publish_out.h"
 #include "node/core/refusals.h"
@@ -33,8 +34,8 @@ static bool connack_send(struct conn *c, const struct connack *a)
     LOG(sh->node->conf.log, LOG_INFO, "client refused peer=%s:%u code=0x%02x what=\"%s\"", c->peer.address,
         c->peer.port, (unsigned)a->code, a->text ? a->text : "");
     refusal_count(sh, REFUSAL_CONNECT, a->code);
-    if (unlikely(sh->tracer.on))
-        trace_note(c, "refused", bytes_of(NULL, 0), a->text);
+    note_conn(c, JOURNAL_REFUSED, bytes_of(NULL, 0), a->code, a->text ? a->text : reason_name(a->code));
+    sh->connecting = bytes_of(NULL, 0);
     conn_close(c, a->code, NULL, CONN_END_REFUSED);
     return false;
 }
@@ -278,8 +279,11 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
     session_attach(s, c);
     if (c->out_held)
         connack_hold(c);
-    if (c->state == CONN_OPEN)
+    if (c->state == CONN_OPEN) {
+        note_conn(c, JOURNAL_CONNECTED, bytes_of(NULL, 0), 0,
+                  a.session_present ? "It has its session again" : "With a new session");
         client_event_connected(c);
+    }
     const char *topics = c->shard->settings->auto_subscribe;
     if (topics && *topics && c->state == CONN_OPEN)
         auto_subscribe(c, topics);
@@ -302,6 +306,7 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     }
     c->version = (uint8_t)k.version;
     c->packet_size_max = k.packet_size_max;
+    c->shard->connecting = k.client_id;
     if (unlikely(c->shard->tracer.on))
         trace_connect(c, &k);
     if (ban_stops(c, &k))
@@ -315,6 +320,14 @@ bool on_connect(struct conn *c, uint8_t *body, uint32_t n)
     if (k.auth_method.p)
         return enhanced_begin(c, &k, body, n);
     return vet_begin(c, &k, body, n);
+}
+
+struct bytes connect_client(uint8_t *body, uint32_t n)
+{
+    struct connect k;
+    struct fault f;
+    CHECK(decode_connect(body, n, &k, &f));
+    return k.client_id;
 }
 
 bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
@@ -338,6 +351,7 @@ void connect_resume(struct conn *c, uint8_t *body, uint32_t n, uint64_t stamp)
     struct connect k;
     struct fault f;
     CHECK(decode_connect(body, n, &k, &f)); /* it was good before */
+    c->shard->connecting = k.client_id;
     if (ban_stops(c, &k)) {
         connect_refuse_banned(c);
         return;

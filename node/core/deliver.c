@@ -2,9 +2,11 @@
 #include "node/core/deliver.h"
 
 #include "node/core/handoff.h"
+#include "node/core/note.h"
 #include "node/core/publish_out.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
+#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -73,12 +75,12 @@ static void deliver_qos0(struct shard *sh, struct publication *p, struct session
     }
     if (c) {
         COUNT(sh, DROPPED_SLOW_READER);
-        if (unlikely(sh->tracer.on))
-            trace_session_note(s, "dropped", p->m.topic, "It reads too slowly");
+        note_session(s, JOURNAL_SLOW_READER, p->m.topic, 0, NULL);
         s->dropped++;
         return;
     }
     COUNT(sh, DROPPED_OFFLINE_QOS0);
+    note_session(s, JOURNAL_OFFLINE_QOS0, p->m.topic, 0, NULL);
 }
 
 static bool is_full(const struct session *s, const struct settings *set, size_t bytes)
@@ -108,8 +110,7 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     size_t bytes = sizeof(struct msg) + p->m.topic.n + p->m.props.n + p->m.payload.n;
     if (!now && is_full(s, sh->settings, bytes)) {
         COUNT(sh, DROPPED_QUEUE_FULL);
-        if (unlikely(sh->tracer.on))
-            trace_session_note(s, "dropped", p->m.topic, "The queue is full");
+        note_session(s, JOURNAL_QUEUE_FULL, p->m.topic, 0, NULL);
         s->dropped++;
         return false;
     }
@@ -136,6 +137,8 @@ static bool deliver_queued(struct shard *sh, struct publication *p, struct sessi
     if (!now) {
         q->queued++;
         q->queued_bytes += bytes;
+        if (unlikely(sh->tracer.on & TRACER_WATCHED))
+            journal_delivered(s, JOURNAL_QUEUED, p->m.topic, how->qos);
         return true;
     }
     slot->state = SLOT_SENT;
@@ -188,6 +191,7 @@ static inline bool is_out(struct shard *sh, const struct publication *p, struct 
     if (!sub->no_local && !sh->settings->ignore_loop_deliver) /* [MQTT-3.8.3-3] */
         return false;
     COUNT(sh, DROPPED_NO_LOCAL);
+    note_session(sub->session, JOURNAL_NO_LOCAL, p->m.topic, 0, NULL);
     return true;
 }
 
@@ -304,6 +308,30 @@ static void deliver_remote(struct shard *sh, struct publication *p, uint64_t sha
     }
 }
 
+/* Who publishes what nobody has subscribed to may do so as fast as it can. */
+static void nobody_note(struct shard *sh, const struct publication *p, uint64_t topic_hash)
+{
+    uint64_t hash = hash_u64(topic_hash, p->origin);
+    if (!sh->tracer.on && journal_again(sh, hash))
+        return;
+    note_message(sh, p, JOURNAL_NO_SUBSCRIBERS, NULL);
+    if (p->conn)
+        journal_remember(sh, hash);
+}
+
+static void __attribute__((cold, noinline))
+nobody_got(struct shard *sh, struct publication *p, const struct match *match)
+{
+    if (sh->topic_metrics.all.n)
+        topic_metrics_dropped(sh, p->m.topic);
+    if (!p->refused) {
+        COUNT(sh, DROPPED_NO_SUBSCRIBERS);
+        nobody_note(sh, p, match->hash);
+    } else if (!p->failed) {
+        p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
+    }
+}
+
 void deliver_match(struct shard *sh, struct publication *p, const struct match *match)
 {
     uint64_t remote = match->remote;
@@ -321,13 +349,8 @@ void deliver_match(struct shard *sh, struct publication *p, const struct match *
         if (unlikely(peers))
             forward_publish(sh, p, peers);
     }
-    if (!p->receivers && unlikely(sh->topic_metrics.all.n))
-        topic_metrics_dropped(sh, p->m.topic);
-    if (!p->receivers && !p->refused) {
-        COUNT(sh, DROPPED_NO_SUBSCRIBERS);
-        if (unlikely(sh->tracer.on) && p->conn)
-            trace_note(p->conn, "dropped", p->m.topic, "Nobody has subscribed to it");
-    }
-    if (!p->receivers && p->refused && !p->failed)
-        p->failed = RC_QUOTA_EXCEEDED; /* nobody kept it, so the publisher must not believe so */
+    if (unlikely(!p->receivers))
+        nobody_got(sh, p, match);
+    if (unlikely(sh->tracer.on & TRACER_WATCHED))
+        journal_routed(sh, p, match);
 }

@@ -143,6 +143,7 @@ bool enhanced_on_packet(struct conn *c, const struct frame *f, const uint8_t *bo
     struct auth a;
     struct disconnect d;
     struct fault fault;
+    c->shard->connecting = connect_client(c->enhanced->body, c->enhanced->n);
     if (!frame_check(f->first, c->version, &fault))
         return connect_refuse(c, fault.code, fault.text);
     switch (f->first >> 4) {

@@ -2,6 +2,7 @@
 #include "node/core/forward.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -180,6 +181,7 @@ static bool entry_add(struct shard *sh, struct publication *p, const struct publ
 {
     if (p->m.qos == 0 && unlikely(peers_get(&sh->node->peers.full) & 1ull << peer)) {
         COUNT(sh, DROPPED_PEER_FULL);
+        note_message(sh, p, JOURNAL_LINK_FULL, NULL);
         return false;
     }
     struct fchunk *c = chunk_get(sh, peer, size);

@@ -3,6 +3,7 @@
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -234,7 +235,7 @@ struct verdict gate_judge_filter(struct shard *sh, struct session *s, struct byt
 
 /* A client that is not there yet may have been allowed by rules of its own, which are not known. What waits
  * for it is looked at when it is there. */
-static bool is_undecided(const struct shard *sh, const struct session *s)
+bool gate_is_undecided(const struct shard *sh, const struct session *s)
 {
     return s->ident->is_partial && sh->settings->acl_by_client;
 }
@@ -320,15 +321,20 @@ static inline struct verdict verdict_on(struct shard *sh, struct session *s, uin
 /* ---- refusals ------------------------------------------------------------------------------------- */
 
 /* One line a second at most: who is refused chooses how often. */
+static bool refusal_log_is_due(struct shard *sh)
+{
+    struct gate *g = &sh->gate;
+    if (!g->logged_ms || sh->now_ms >= g->logged_ms + LOG_EVERY_MS)
+        return true;
+    g->unlogged++;
+    return false;
+}
+
 static void refusal_log(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
                         const char *why)
 {
     char id[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], on[LOG_ESCAPED_MAX];
     struct gate *g = &sh->gate;
-    if (g->logged_ms && sh->now_ms < g->logged_ms + LOG_EVERY_MS) {
-        g->unlogged++;
-        return;
-    }
     LOG(sh->node->conf.log, LOG_NOTICE,
         "acl refused action=%s client=\"%s\" username=\"%s\" topic=\"%s\" why=\"%s\" unlogged_before=%llu",
         what, log_escape(id, c->client_id), log_escape(user, c->username), log_escape(on, topic), why,
@@ -337,29 +343,28 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
     g->unlogged = 0;
 }
 
-/* own: the client's rules, NULL: it has none. */
-static const char *why_not(struct shard *sh, struct acl *own, struct verdict verdict)
+const char *gate_why(const struct shard *sh, const struct acl *own, struct verdict verdict)
 {
-    switch ((enum verdict_by)verdict.by) {
-    case VERDICT_SERVER:
+    if (verdict.by == VERDICT_SERVER)
         return "Denied by the authorization server";
-    case VERDICT_NO_SERVER:
+    if (verdict.by == VERDICT_NO_SERVER)
         return "Denied: the authorization server does not answer";
-    case VERDICT_FILE:
-    case VERDICT_OWN:
-    case VERDICT_SUPERUSER:
-        break;
-    }
-    struct acl *acl = verdict.by == VERDICT_OWN ? own : sh->gate.acl;
-    acl_count_refusal(acl, verdict.rule);
-    return acl_why(acl, verdict.rule);
+    return acl_why(verdict.by == VERDICT_OWN ? own : sh->gate.acl, verdict.rule);
+}
+
+static const char *refusal_why(struct shard *sh, struct acl *own, struct verdict verdict)
+{
+    if (verdict.by == VERDICT_FILE || verdict.by == VERDICT_OWN)
+        acl_count_refusal(verdict.by == VERDICT_OWN ? own : sh->gate.acl, verdict.rule);
+    return gate_why(sh, own, verdict);
 }
 
 static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
                           struct bytes topic, struct verdict verdict)
 {
-    const char *why = why_not(sh, own, verdict);
-    refusal_log(sh, c, what, topic, why);
+    const char *why = refusal_why(sh, own, verdict);
+    if (refusal_log_is_due(sh))
+        refusal_log(sh, c, what, topic, why);
     return why;
 }
 
@@ -376,8 +381,13 @@ const char *gate_publish(struct shard *sh, struct session *s, const struct match
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
-    struct acl_client c = client_of(sh, s);
-    return refuse(sh, &c, s->ident->own, "publish", topic, verdict);
+    const char *why = refusal_why(sh, s->ident->own, verdict);
+    if (unlikely(
+            refusal_log_is_due(sh))) { /* a client that is denied all the time costs no more than another */
+        struct acl_client c = client_of(sh, s);
+        refusal_log(sh, &c, "publish", topic, why);
+    }
+    return why;
 }
 
 const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter, unsigned qos,
@@ -445,7 +455,8 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
     if (!sh->gate.acl)
         return true;
     struct verdict verdict = gate_judge_topic(sh, s, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
-    if (verdict.allows || is_undecided(sh, s) || (verdict.is_open && sh->gate.asks.ops && s->will_granted))
+    if (verdict.allows || gate_is_undecided(sh, s) ||
+        (verdict.is_open && sh->gate.asks.ops && s->will_granted))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
     struct acl_client c = client_of(sh, s);
@@ -458,10 +469,12 @@ static bool lets_reach(struct shard *sh, struct session *s, struct bytes topic, 
 {
     uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
     struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic);
-    if (likely(verdict.allows) || (verdict.is_open && is_granted) || is_undecided(sh, s))
+    if (likely(verdict.allows) || (verdict.is_open && is_granted) || gate_is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    acl_count_refusal(verdict.by == VERDICT_OWN ? s->ident->own : sh->gate.acl, verdict.rule);
+    struct acl *acl = verdict.by == VERDICT_OWN ? s->ident->own : sh->gate.acl;
+    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(acl, verdict.rule));
+    acl_count_refusal(acl, verdict.rule);
     return false;
 }
 

@@ -74,6 +74,10 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
 /* May the session see this topic, whichever subscription it came by? */
 bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic);
 
+/* For who asks why: would the client be allowed it? NULL: yes; else the reason, which lives as long as these
+ * rules do. Nothing is counted or remembered. */
+const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic);
+
 /* The session has this connection now: its rights are looked at anew. */
 void gate_on_attach(struct shard *sh, struct session *s);
 void gate_ident_free(struct gate_ident *i); /* NULL is fine */

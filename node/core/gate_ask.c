@@ -272,6 +272,18 @@ struct verdict gate_asked_will(const struct shard *sh, enum hook_outcome said, s
     return v.is_open ? verdict_of(sh->gate.asks.ops, said, v) : v;
 }
 
+const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic)
+{
+    if (!sh->gate.acl)
+        return NULL;
+    struct verdict verdict = gate_judge_topic(sh, s, action, topic);
+    if (verdict.allows || (action == ACL_SUBSCRIBE && gate_is_undecided(sh, s)))
+        return NULL;
+    if (verdict.is_open && sh->gate.asks.ops && (action == ACL_PUBLISH || s->has_granted))
+        return NULL; /* the server decides, or has decided */
+    return gate_why(sh, s->ident->own, verdict);
+}
+
 static void answer_take(struct shard *sh, struct asked *a, const struct gate_question *q)
 {
     const struct ask_ops *ops = sh->gate.asks.ops;

@@ -43,6 +43,11 @@ struct verdict gate_judge_filter(struct shard *sh, struct session *s, struct byt
 struct verdict gate_judge_will(const struct conn *c, struct bytes client_id, struct bytes username,
                                struct bytes topic);
 
+/* Why not, for the client. own: its rules, NULL: it has none. */
+const char *gate_why(const struct shard *sh, const struct acl *own, struct verdict verdict);
+/* What the session may is not known while its client is not there. */
+bool gate_is_undecided(const struct shard *sh, const struct session *s);
+
 /* v is open: what the server has said of it. *until_ms: how long that holds, 0: only for this packet. */
 struct verdict gate_asked_verdict(struct shard *sh, const struct session *s, uint8_t kind, struct bytes topic,
                                   struct verdict v, uint64_t *until_ms);

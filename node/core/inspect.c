@@ -26,8 +26,7 @@ const void *inspect_next(const struct inspect_buf *b, size_t *at)
     return p;
 }
 
-/* Room for a record of `fixed` bytes and `text` bytes behind it, cleared; its size is filled in. */
-static void *record_new(struct inspect_buf *b, size_t fixed, size_t text)
+void *inspect_record(struct inspect_buf *b, size_t fixed, size_t text)
 {
     uint64_t size = (fixed + text + 7) & ~(uint64_t)7;
     if (b->cap - b->n < size) {
@@ -73,7 +72,7 @@ static void put_session(struct inspect_buf *out, const struct session *s)
 {
     const char *username = username_of(s);
     size_t username_n = username ? strlen(username) : 0;
-    struct inspect_session *r = record_new(out, sizeof *r, s->id_n + username_n);
+    struct inspect_session *r = inspect_record(out, sizeof *r, s->id_n + username_n);
     r->number = s->number;
     r->created_ms = s->created_ms;
     r->since_ms = s->since_ms;
@@ -214,7 +213,7 @@ enum inspect inspect_session(struct shard *sh, struct bytes client_id, struct in
 
 static struct inspect_sub *put_route(struct inspect_buf *out, const struct route *r, struct bytes client_id)
 {
-    struct inspect_sub *i = record_new(out, sizeof *i, client_id.n + r->filter_n + r->group_n);
+    struct inspect_sub *i = inspect_record(out, sizeof *i, client_id.n + r->filter_n + r->group_n);
     i->client_id_n = (uint16_t)client_id.n;
     i->filter_n = r->filter_n;
     i->group_n = r->group_n;
@@ -222,7 +221,7 @@ static struct inspect_sub *put_route(struct inspect_buf *out, const struct route
     return i;
 }
 
-static void put_sub(struct inspect_buf *out, const struct subscription *sub)
+void inspect_sub_put(struct inspect_buf *out, const struct subscription *sub)
 {
     struct inspect_sub *i = put_route(out, sub->route, session_id(sub->session));
     i->id = sub->id;
@@ -241,7 +240,7 @@ enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct 
         for (; place->slot < l->n; place->slot++) {
             if (is_full(out, items))
                 return INSPECT_MORE;
-            put_sub(out, sublist_items(l)[place->slot]);
+            inspect_sub_put(out, sublist_items(l)[place->slot]);
             items++;
         }
         if (++steps >= INSPECT_STEPS_MAX) {
@@ -255,7 +254,7 @@ enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct 
 
 static void put_group(struct inspect_buf *out, const struct sublist *l, const struct route *r)
 {
-    struct inspect_group *g = record_new(out, sizeof *g, r->filter_n + r->group_n);
+    struct inspect_group *g = inspect_record(out, sizeof *g, r->filter_n + r->group_n);
     g->members = l->n;
     g->online = l->online;
     g->filter_n = r->filter_n;
@@ -288,7 +287,7 @@ enum inspect inspect_session_subs(struct shard *sh, struct bytes client_id, uint
     for (uint32_t items = 0; *place < s->subs_n; items++) {
         if (is_full(out, items))
             return INSPECT_MORE;
-        put_sub(out, s->subs[(*place)++]);
+        inspect_sub_put(out, s->subs[(*place)++]);
     }
     return INSPECT_END;
 }
@@ -329,7 +328,7 @@ enum inspect inspect_exclusives(struct shard *sh, uint32_t *place, struct inspec
     const struct exclusives *e = &sh->exclusives;
     uint32_t items = 0;
     for (; *place < e->n && !is_full(out, items); items++)
-        put_sub(out, e->v[(*place)++]);
+        inspect_sub_put(out, e->v[(*place)++]);
     return *place < e->n ? INSPECT_MORE : INSPECT_END;
 }
 

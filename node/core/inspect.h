@@ -28,6 +28,8 @@ struct inspect_buf {
     size_t cap;
 };
 void inspect_buf_fini(struct inspect_buf *b);
+/* Room for a record of `fixed` bytes and `text` bytes behind it, cleared; its size is filled in. */
+void *inspect_record(struct inspect_buf *b, size_t fixed, size_t text);
 /* The record at *at, which moves on; NULL at the end. Start with *at = 0. */
 const void *inspect_next(const struct inspect_buf *b, size_t *at);
 
@@ -66,6 +68,7 @@ static inline struct bytes inspect_session_username(const struct inspect_session
     return bytes_of(s->text + s->id_n, s->username_n);
 }
 
+struct subscription;
 struct inspect_sub {
     uint64_t size;
     uint32_t id; /* Subscription Identifier; 0: none */
@@ -116,6 +119,8 @@ struct inspect_place {
     uint32_t route;
     uint32_t slot;
 };
+/* One that is known. */
+void inspect_sub_put(struct inspect_buf *out, const struct subscription *sub);
 /* Subscriptions of all sessions, by filter. Start with {0}. */
 enum inspect inspect_subs(struct shard *sh, struct inspect_place *place, struct inspect_buf *out);
 /* Those of one session; start with *place = 0. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/parcel_i.h"
 
+#include "node/core/note.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -60,6 +61,7 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
     struct msg *m = is_full(s, pc) ? NULL : publication_msg(sh, p);
     if (!m) {
         COUNT(sh, DROPPED_QUEUE_FULL);
+        note_session(s, JOURNAL_QUEUE_FULL, p->m.topic, 0, NULL);
         s->dropped++;
         p->refused++;
         return true;

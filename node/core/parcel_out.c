@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn_i.h"
 #include "node/core/parcel_i.h"
+
+#include "node/core/note.h"
 #include "node/core/queue_disk.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
@@ -212,6 +214,7 @@ static void leave(struct shard *sh, struct session *s, const struct parcel_order
     }
     p->at = s->q ? sendq_low(s->q) : 1;
     COUNT(sh, SESSION_HANDED_OVER);
+    note_session(s, JOURNAL_SESSION_MOVED, bytes_of(NULL, 0), 0, NULL);
     begin_send(sh, p, o->stamp);
     leaving_flush(sh, p);
 }

@@ -39,6 +39,11 @@ struct parked *parked_take(struct list *waiting, uint64_t token)
     return NULL;
 }
 
+struct bytes parked_client(const struct parked *p)
+{
+    return connect_client((uint8_t *)(uintptr_t)p->body, p->n);
+}
+
 void parked_forget(struct conn *c)
 {
     struct parked *p = c->parked;

@@ -26,6 +26,8 @@ struct parked *parked_new(struct list *waiting, struct conn *c, uint64_t token, 
 /* Takes it off the list; its connection, if there still is one, reads on. NULL: there is none of that token.
  */
 struct parked *parked_take(struct list *waiting, uint64_t token);
+/* Its client id, a view. */
+struct bytes parked_client(const struct parked *p);
 /* The connection ends. */
 void parked_forget(struct conn *c);
 /* There may be a password in it. NULL is fine. */

@@ -2,6 +2,7 @@
 #include "node/core/conn_i.h"
 #include "node/core/delayed.h"
 #include "node/core/deliver.h"
+#include "node/core/note.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
@@ -105,14 +106,15 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
         if (match->special == TOPIC_DELAYED)
             return delayed_publish(sh, pub);
         COUNT(sh, REFUSED_TOPIC);
+        note_conn(c, JOURNAL_PUBLISH_REFUSED, pub->m.topic, RC_TOPIC_NAME_INVALID,
+                  "This topic is reserved for the server");
         pub->failed = RC_TOPIC_NAME_INVALID;
         return RC_TOPIC_NAME_INVALID;
     }
     if (unlikely(sh->gate.acl != NULL) &&
         (pub->denied = gate_publish(sh, c->session, match, pub->m.qos, pub->m.retain))) {
         pub->failed = RC_NOT_AUTHORIZED;
-        if (unlikely(sh->tracer.on))
-            trace_note(c, "denied", pub->m.topic, pub->denied);
+        note_conn(c, JOURNAL_PUBLISH_DENIED, pub->m.topic, RC_NOT_AUTHORIZED, pub->denied);
         return RC_NOT_AUTHORIZED;
     }
     if (pub->m.retain)
@@ -283,12 +285,14 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     if (unlikely(is_rewritten))
         pub.raw = bytes_of(NULL, 0);
     bool go_on = true;
-    if (p.m.qos == 0 && unlikely(sh->overload.level == LOAD_CRITICAL))
+    if (p.m.qos == 0 && unlikely(sh->overload.level == LOAD_CRITICAL)) {
         COUNT(sh, DROPPED_OVERLOAD);
-    else if (p.m.qos == 0)
+        note_conn(c, JOURNAL_OVERLOAD, p.m.topic, 0, NULL);
+    } else if (p.m.qos == 0) {
         publish_route(c, &pub, match);
-    else
+    } else {
         go_on = publish_acked(c, &pub, match);
+    }
     publication_fini(sh, &pub);
     if (unlikely(pub.denied != NULL) && sh->settings->acl_disconnects && c->state == CONN_OPEN)
         return conn_fail(c, RC_NOT_AUTHORIZED, pub.denied);

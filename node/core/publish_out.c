@@ -2,6 +2,7 @@
 #include "node/core/publish_out.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -129,12 +130,16 @@ static inline void count_out(struct shard *sh, struct conn *c, const struct publ
         list_push(&sh->dirty, &c->dirty_link);
 }
 
-static bool too_large(struct shard *sh, const struct conn *c, uint32_t n)
+static void __attribute__((cold, noinline))
+drop_too_large(struct shard *sh, struct conn *c, const struct publication *p)
 {
-    if (n && (!c->packet_size_max || n <= c->packet_size_max))
-        return false;
     COUNT(sh, DROPPED_TOO_LARGE);
-    return true;
+    note_conn(c, JOURNAL_TOO_LARGE, p->m.topic, 0, NULL);
+}
+
+static inline bool is_too_large(const struct conn *c, uint32_t n)
+{
+    return !n || (c->packet_size_max && n > c->packet_size_max);
 }
 
 /* For this receiver alone. */
@@ -149,8 +154,10 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
     o.subscription_ids = how->ids;
     o.subscription_ids_n = how->ids_n;
     uint32_t size = publish_size(c->version, &o);
-    if (too_large(sh, c, size))
+    if (unlikely(is_too_large(c, size))) {
+        drop_too_large(sh, c, p);
         return false;
+    }
     /* The alias costs three bytes before it saves any. */
     if (c->version == MQTT_V5 && c->alias_out_max &&
         (!c->packet_size_max || size + 3 <= c->packet_size_max)) {
@@ -174,8 +181,10 @@ bool conn_publish(struct shard *sh, struct conn *c, struct publication *p, const
         return publish_own(sh, c, p, how);
     uint32_t n;
     const uint8_t *form = form_get(sh, p, v5 | (how->qos ? FORM_QOS : 0), &n);
-    if (!form || unlikely(c->packet_size_max && n > c->packet_size_max))
-        return !too_large(sh, c, form ? n : 0);
+    if (unlikely(!form || is_too_large(c, n))) {
+        drop_too_large(sh, c, p);
+        return false;
+    }
     uint8_t *b = outbuf_reserve(&c->out, &sh->outpool, n);
     memcpy(b, form, n);
     b[0] = (uint8_t)(PACKET_PUBLISH << 4 | how->dup << 3 | how->qos << 1 | how->retain);

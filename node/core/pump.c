@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/note.h"
 #include "node/core/publish_out.h"
 #include "node/core/queue_disk.h"
 #include "node/core/shard_i.h"
@@ -26,8 +27,7 @@ static void send_slot(struct session *s, struct slot *slot, uint64_t seq)
         if (msg_is_expired(slot->msg,
                            sh->wall_ms)) { /* [MQTT-3.3.2-5]; never once it was sent [MQTT-4.3.3-7] */
             COUNT(sh, DROPPED_EXPIRED);
-            if (unlikely(sh->tracer.on))
-                trace_session_note(s, "dropped", msg_topic(slot->msg), "It has expired");
+            note_session(s, JOURNAL_EXPIRED, msg_topic(slot->msg), 0, NULL);
             session_acked(s, seq);
             return;
         }

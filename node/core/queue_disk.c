@@ -2,6 +2,7 @@
 #include "node/core/queue_disk.h"
 
 #include "node/core/deliver.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -194,8 +195,11 @@ void queue_on_stored(struct session *s, const struct sealed *sealed)
         q->load_at = chunk_first_of(q, q->win.end);
     while (q->tail.first < q->tail.end && q->tail.first < sealed->to) {
         struct slot *slot = ring_at(&q->tail, q->tail.first++);
-        if (!slot->qos)
+        if (!slot->qos) {
             COUNT(s->shard, DROPPED_OFFLINE_QOS0);
+            if (slot->msg)
+                note_session(s, JOURNAL_OFFLINE_QOS0, msg_topic(slot->msg), 0, NULL);
+        }
         slot_clear(slot);
     }
     if (s->conn)
@@ -218,6 +222,8 @@ void queue_on_store_failed(struct session *s, const struct sealed *sealed)
         if (slot->state != SLOT_READY)
             continue;
         COUNT(s->shard, DROPPED_STORE);
+        if (slot->msg)
+            note_session(s, JOURNAL_STORE_FAILED, msg_topic(slot->msg), 0, NULL);
         size_t bytes = slot->msg ? msg_size(slot->msg) : 0;
         q->queued -= q->queued > 0;
         q->queued_bytes -= q->queued_bytes > bytes ? bytes : q->queued_bytes;
@@ -438,6 +444,7 @@ void queue_check_lost(struct session *s)
     if (!q->queued)
         return;
     s->shard->counters.v[C_DROPPED_DAMAGED] += q->queued;
+    note_session(s, JOURNAL_STORE_DAMAGED, bytes_of(NULL, 0), q->queued, NULL);
     LOG(s->shard->node->conf.log, LOG_ERROR, "store damaged messages lost=%u client_id=\"%s\"", q->queued,
         log_escape(id, session_id(s)));
     q->queued = 0;

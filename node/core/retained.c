@@ -2,7 +2,9 @@
 #include "node/core/retained.h"
 
 #include "node/core/publish_out.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
+#include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -41,6 +43,7 @@ static void put(struct shard *sh, struct bytes key, const struct msg *msg)
 static bool refuse(struct shard *sh, struct publication *p)
 {
     COUNT(sh, RETAINED_REFUSED);
+    note_message(sh, p, JOURNAL_RETAINED_REFUSED, NULL);
     if (!p->failed)
         p->failed = RC_QUOTA_EXCEEDED;
     return false;
@@ -68,6 +71,8 @@ bool retained_publish(struct shard *sh, struct publication *p)
     if (p->m.payload.n == 0) { /* [MQTT-3.3.1-6, MQTT-3.3.1-7] */
         put(sh, key, NULL);
         change_given(sh, p);
+        if (unlikely(sh->tracer.on & TRACER_WATCHED))
+            journal_retained(sh, p);
         return true;
     }
     if (set->retained_payload_max && p->m.payload.n > set->retained_payload_max)
@@ -85,6 +90,8 @@ bool retained_publish(struct shard *sh, struct publication *p)
     put(sh, key, msg);
     msg_unref(msg);
     COUNT(sh, MESSAGES_RETAINED);
+    if (unlikely(sh->tracer.on & TRACER_WATCHED))
+        journal_retained(sh, p);
     change_given(sh, p);
     return true;
 }

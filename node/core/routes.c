@@ -230,7 +230,7 @@ struct route *routes_add(struct routes *t, struct bytes filter, struct bytes gro
     __atomic_or_fetch(&r->shards, 1ull << shard, __ATOMIC_RELEASE);
     if (is_first) { /* peers may have kept the route in the table; they do not know of ours */
         __atomic_store_n(&r->announced, 0, __ATOMIC_RELEASE);
-        journal_put(t, r, JOURNAL_ADD);
+        route_change_put(t, r, ROUTE_CHANGE_ADD);
     }
     routes_version_bump(t, plain);
     return r;
@@ -295,7 +295,7 @@ void routes_release(struct routes *t, struct route *r)
 void routes_del(struct routes *t, struct route *r, uint32_t shard)
 {
     if (__atomic_and_fetch(&r->shards, ~(1ull << shard), __ATOMIC_RELEASE) == 0)
-        journal_put(t, r, JOURNAL_DEL);
+        route_change_put(t, r, ROUTE_CHANGE_DEL);
     routes_release(t, r);
 }
 

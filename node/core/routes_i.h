@@ -37,7 +37,7 @@ struct routes {
     struct route **by_id; /* under the lock */
     uint32_t by_id_cap;
     uint32_t lock;
-    struct journal {
+    struct route_changes {
         bool is_on;
         uint64_t pending; /* atomic: bytes */
         uint8_t *b;
@@ -56,8 +56,8 @@ void routes_version_bump(struct routes *t, const struct route *plain);
 void routes_release(struct routes *t, struct route *r);
 
 /* ---- routes_journal.c ----------------------------------------------------------------------------- */
-enum journal_kind { JOURNAL_ADD, JOURNAL_DEL, JOURNAL_ONLINE };
-void journal_put(struct routes *t, const struct route *r, enum journal_kind kind);
+enum route_change_kind { ROUTE_CHANGE_ADD, ROUTE_CHANGE_DEL, ROUTE_CHANGE_ONLINE };
+void route_change_put(struct routes *t, const struct route *r, enum route_change_kind kind);
 
 /* ---- routes_match.c ------------------------------------------------------------------------------- */
 /* The edge of a level below a node, or NULL; h is its edge_hash(). */

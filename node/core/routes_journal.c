@@ -14,9 +14,9 @@ bool routes_journal_pending(const struct routes *t)
 }
 
 /* Kind, length of filter and group, their text. */
-void journal_put(struct routes *t, const struct route *r, enum journal_kind kind)
+void route_change_put(struct routes *t, const struct route *r, enum route_change_kind kind)
 {
-    struct journal *j = &t->journal;
+    struct route_changes *j = &t->journal;
     size_t need = j->n + 5 + r->filter_n + r->group_n;
     if (!j->is_on)
         return;
@@ -40,7 +40,7 @@ void routes_journal_enable(struct routes *t)
     for (uint32_t id = 0; id < routes_id_max(t); id++) {
         const struct route *r = t->by_id[id];
         if (r && r->shards)
-            journal_put(t, r, JOURNAL_ADD);
+            route_change_put(t, r, ROUTE_CHANGE_ADD);
     }
     routes_unlock(t);
 }
@@ -52,7 +52,7 @@ void routes_online_changed(struct routes *t, struct route *r)
     routes_lock(t);
     if (!r->u.share->is_journaled) {
         r->u.share->is_journaled = 1;
-        journal_put(t, r, JOURNAL_ONLINE);
+        route_change_put(t, r, ROUTE_CHANGE_ONLINE);
     }
     routes_unlock(t);
 }
@@ -77,7 +77,8 @@ static bool change_read(struct routes *t, struct cursor *at, struct route_change
     uint16_t filter_n, group_n;
     if (!cursor_u8(at, &kind) || !cursor_u16(at, &filter_n) || !cursor_u16(at, &group_n))
         return false;
-    *c = (struct route_change){.is_gone = kind == JOURNAL_DEL, .is_online_only = kind == JOURNAL_ONLINE};
+    *c = (struct route_change){.is_gone = kind == ROUTE_CHANGE_DEL,
+                               .is_online_only = kind == ROUTE_CHANGE_ONLINE};
     if (!cursor_bytes(at, filter_n, &c->filter) || !cursor_bytes(at, group_n, &c->group))
         return false;
     if (c->group.n && !c->is_gone && !online_now(t, c))

@@ -7,6 +7,7 @@
 #include "node/core/publish_out.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
@@ -74,29 +75,44 @@ void session_free(struct session *s)
     free(s);
 }
 
-/* Who waits for messages of a queue that goes away: there is nobody left to keep them for. */
-static void pendings_release(struct session *s, struct ring *r)
+/* Who waits for messages of a queue that goes away: there is nobody left to keep them for. Answers how many
+ * messages are lost. */
+static uint32_t pendings_release(struct session *s, struct ring *r)
 {
+    uint32_t lost = 0;
     for (uint64_t i = r->first; i < r->end; i++) {
         struct slot *slot = ring_at(r, i);
         struct pending *p = slot->pending;
         slot->pending = NULL;
         if (slot->state == SLOT_READY)
-            COUNT(s->shard, DROPPED_SESSION_END);
+            lost++;
         pending_release(s->shard, p, RC_SUCCESS);
     }
+    return lost;
+}
+
+static void end_note(struct session *s, uint32_t lost)
+{
+    const char *why = !session_is_persistent(s) ? "It ended with its connection: its expiry is 0"
+                      : session_is_over(s)      ? "Its Session Expiry Interval has passed"
+                                                : "It was discarded: by a clean start, or an operator";
+    s->shard->counters.v[C_DROPPED_SESSION_END] += lost;
+    note_session(s, JOURNAL_SESSION_ENDED, bytes_of(NULL, 0), 0, why);
+    if (lost)
+        note_session(s, JOURNAL_QUEUE_LOST, bytes_of(NULL, 0), lost, NULL);
 }
 
 void session_end(struct session *s)
 {
     struct shard *sh = s->shard;
+    uint32_t lost = 0;
     CHECK(s->conn == NULL);
     will_publish(s);
     while (s->subs_n)
         session_sub_del(s, s->subs[s->subs_n - 1]);
     if (s->q) {
-        pendings_release(s, &s->q->win);
-        pendings_release(s, &s->q->tail);
+        lost = pendings_release(s, &s->q->win);
+        lost += pendings_release(s, &s->q->tail);
     }
     if (s->is_recorded) {
         persist_session_end(s);
@@ -107,6 +123,7 @@ void session_end(struct session *s)
     persist_forget(s);
     claim_tell_unheld(s);
     COUNT(sh, SESSION_TERMINATED);
+    end_note(s, lost);
     ptrtab_del(&sh->sessions, s);
     session_free(s);
 }

@@ -77,6 +77,7 @@ struct settings {
     uint32_t slow_subs_ms;         /* to acknowledge, the node's; 0: not looked at */
     uint32_t slow_subs_max;        /* how many are listed */
     uint64_t slow_subs_expiry_ms;
+    uint64_t journal_bytes;      /* of each shard, the node's, see journal.h; 0: off */
     const char *rewrite_rules;   /* the node's, see rewrite.h; NULL or "": none */
     const char *auto_subscribe;  /* the node's, see auto_subscribe.h; NULL or "": none */
     bool delayed_available;      /* $delayed/SECONDS/TOPIC */

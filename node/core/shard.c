@@ -4,6 +4,7 @@
 #include "node/core/conn_i.h"
 #include "node/core/deliver.h"
 #include "node/core/pace.h"
+#include "node/core/parked.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
@@ -96,6 +97,7 @@ void shard_free(struct shard *sh)
     rewrite_free(sh->rewrite);
     topic_metrics_fini(&sh->topic_metrics);
     slow_subs_fini(&sh->slow_subs);
+    journal_fini(&sh->journal);
     delayed_fini(&sh->delayed);
     for (unsigned i = 0; i <= NODE_SHARDS_MAX; i++)
         if (sh->outbox[i])
@@ -134,6 +136,7 @@ static void conn_on_timer(struct conn *c)
 {
     struct shard *sh = c->shard;
     if (c->state == CONN_NEW && c->parked) {
+        sh->connecting = parked_client(c->parked);
         connect_refuse(c, RC_SERVER_BUSY, "The answer to this CONNECT takes too long");
         return;
     }

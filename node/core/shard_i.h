@@ -14,6 +14,7 @@
 #include "node/core/handoff.h"
 #include "node/core/handoff_peer.h"
 #include "node/core/hlc.h"
+#include "node/core/journal.h"
 #include "node/core/node.h"
 #include "node/core/overload.h"
 #include "node/core/parcel.h"
@@ -88,6 +89,8 @@ struct shard {
     struct exclusives exclusives;
     struct topic_metrics topic_metrics;
     struct tracer tracer;
+    struct journal journal;
+    struct bytes connecting; /* client id of the CONNECT that may be refused, until it is answered */
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
     struct delayed delayed;

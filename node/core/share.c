@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/deliver.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/hash.h"
@@ -153,6 +154,7 @@ void share_deliver_here(struct shard *sh, struct publication *p, uint32_t route_
     if (sub->no_local && p->origin &&
         p->origin == sub->session->number) { /* an exclusive one; others cannot */
         COUNT(sh, DROPPED_NO_LOCAL);
+        note_session(sub->session, JOURNAL_NO_LOCAL, p->m.topic, 0, NULL);
         return;
     }
     /* While the message was on its way the group may have gone and its id be another route's. */
@@ -214,8 +216,10 @@ void share_redispatch(struct shard *sh, void *arg)
                                 bytes_of(d->text + d->filter_n, d->group_n));
     if (r)
         deliver(sh, &p, r, d->not_peer);
-    if (!p.receivers)
+    if (!p.receivers) {
         COUNT(sh, DROPPED_NO_SUBSCRIBERS);
+        note_message(sh, &p, JOURNAL_NO_SUBSCRIBERS, NULL);
+    }
     if (p.refused && !p.receivers && !p.failed)
         p.failed = RC_QUOTA_EXCEEDED;
     publication_fini(sh, &p);

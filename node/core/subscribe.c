@@ -7,6 +7,7 @@
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
+#include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -88,6 +89,8 @@ static enum reason filter_judge(const struct session *s, struct bytes text, stru
     return RC_SUCCESS;
 }
 
+static const char *const granted_text[] = {"Granted QoS 0", "Granted QoS 1", "Granted QoS 2", ""};
+
 static enum reason exclusive_refuse(struct session *s, const char **text)
 {
     COUNT(s->shard, EXCLUSIVE_REFUSED);
@@ -140,6 +143,7 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
     if (replay && (!f.group.n || is_exclusive) && s->conn && set->retain_available)
         replay_add(s->conn, sub);
     enum reason granted = (enum reason)sub->qos;
+    note_session(s, JOURNAL_SUBSCRIBED, item->filter, granted, granted_text[granted & 3]);
     client_event_subscribed(s, sub, item->filter, !existed);
     return granted;
 }
@@ -165,6 +169,7 @@ enum reason session_unsubscribe(struct session *s, struct bytes filter, const ch
     if (!sub)
         return RC_NO_SUBSCRIPTION_EXISTED;
     subscription_end(s, sub);
+    note_session(s, JOURNAL_UNSUBSCRIBED, filter, 0, NULL);
     client_event_unsubscribed(s, filter);
     return RC_SUCCESS;
 }
@@ -253,8 +258,9 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
                                        is_granted ? GRANTED_BY_OTHERS : GRANTED_BY_RULES, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
-        if (unlikely(c->shard->tracer.on) && code >= RC_UNSPECIFIED_ERROR)
-            trace_note(c, denied ? "denied" : "refused", item.filter, b->text);
+        if (code >= RC_UNSPECIFIED_ERROR)
+            note_conn(c, denied ? JOURNAL_SUBSCRIBE_DENIED : JOURNAL_SUBSCRIBE_REFUSED, item.filter, code,
+                      b->text);
         if (code >= RC_UNSPECIFIED_ERROR &&
             c->version == MQTT_V31) { /* its SUBACK has no code for a failure */
             conn_fail(c, code, b->text);

@@ -253,6 +253,8 @@ void trace_publish_sent(struct conn *c, const struct publication *p, unsigned qo
 {
     struct line l;
     uint32_t mask = mask_with_topic(c->shard, c->traced, p->m.topic);
+    if (c->shard->tracer.on & TRACER_WATCHED && c->session)
+        journal_delivered(c->session, JOURNAL_SENT, p->m.topic, qos);
     if (!mask)
         return;
     begin(&l, c, c->session);

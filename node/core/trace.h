@@ -14,6 +14,7 @@
 struct publication;
 
 enum { TRACES_MAX = 30, TRACE_LINE_MAX = 4096 };
+#define TRACER_WATCHED (1u << 31) /* of tracer.on: the journal watches somebody, see journal.h */
 enum trace_by { TRACE_CLIENT, TRACE_TOPIC /* a filter */, TRACE_ADDRESS };
 enum trace_payload { TRACE_PAYLOAD_HIDDEN, TRACE_PAYLOAD_TEXT, TRACE_PAYLOAD_HEX, TRACE_PAYLOADS };
 
@@ -31,7 +32,7 @@ struct trace_sink {
 
 /* Of a shard. */
 struct tracer {
-    uint32_t on;
+    uint32_t on;       /* and TRACER_WATCHED */
     uint32_t by_topic; /* of those that are on */
     uint32_t by_payload[TRACE_PAYLOADS];
     const struct trace_rule *rules[TRACES_MAX];
@@ -56,7 +57,8 @@ void trace_publish_received(struct conn *c, const struct publish *p);
 void trace_publish_sent(struct conn *c, const struct publication *p, unsigned qos, uint16_t packet_id);
 /* The end of a connection. */
 void trace_ended(struct conn *c, enum conn_end end);
-/* Something else that has happened; text: for people; topic: n 0: it is about none. */
+/* Something else that has happened; text: for people; topic: n 0: it is about none. Called by note.c, which
+ * tells the journal as well. */
 void trace_note(struct conn *c, const char *what, struct bytes topic, const char *text);
 /* The same of a session that may be offline. */
 void trace_session_note(struct session *s, const char *what, struct bytes topic, const char *text);

@@ -91,6 +91,7 @@ static void answer_nobody(const struct conn *c, const struct connect *k, struct 
 
 bool vet_take(struct conn *c, struct connect *k, uint8_t *body, uint32_t n, struct vet_answer *a)
 {
+    c->shard->connecting = k->client_id;
     if (a->verdict == VET_NEXT)
         answer_nobody(c, k, a);
     vet_note(c, k->client_id, k->username, a);

@@ -186,6 +186,31 @@ export function edges({ browser, url, state, serve }) {
       clean(page);
       await page.context().close();
     }],
+    ["edge_why_in_both_languages", async () => {
+      const page = await asAdmin();
+      await page.goto(`${url}#/clients/kickme`);
+      await page.getByTestId("why").click();
+      const says = (text) => page.getByTestId("why-sentence").getByText(text).waitFor();
+      await says("On ");
+      await page.getByTestId("why-topic").locator("input").or(page.locator("input[data-test='why-topic']")).first().fill("plant/1");
+      await page.getByTestId("why-ask").click();
+      await says("from sensor-0003 did not get through: Denied by line 3 of the ACL. kickme would get one now.");
+      await page.getByText("The node covey@10.0.0.3 has not answered").waitFor();
+      await page.getByText("Plant/#, which does not match: upper and lower case count").waitFor();
+      await page.getByText("A finding of a newer node.").waitFor();
+      await page.getByRole("cell", { name: "Publish denied" }).waitFor();
+      await page.getByRole("cell", { name: "Forwarded to covey@10.0.0.2" }).waitFor();
+      check(page.url().includes("topic=plant/1") || page.url().includes("topic=plant%2F1"), "the question can be passed on");
+      await page.getByTestId("language").click();
+      await says("现在 kickme 可以收到消息");
+      await page.getByRole("cell", { name: "发布无权限" }).waitFor();
+      await page.getByTestId("language").click();
+      await page.goto(`${url}#/why?clientid=nobody`);
+      await says("neither a connection nor a session of nobody");
+      await page.getByText("The journal has nothing about it.").waitFor();
+      clean(page);
+      await page.context().close();
+    }],
     ["edge_trace_made_followed_and_saved", async () => {
       const page = await asAdmin();
       await page.goto(`${url}#/traces`);
@@ -336,7 +361,7 @@ export function edges({ browser, url, state, serve }) {
     ["edge_everything_has_a_name", async () => {
       const page = await asAdmin();
       await page.setViewportSize({ width: 390, height: 800 });
-      for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "groups", "delayed", "topic-metrics", "slow", "traces", "traces/old", "banned", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {
+      for (const path of ["", "nodes", "nodes/covey%4010.0.0.1", "clients", "clients/kickme", "subscriptions", "topics", "retained", "groups", "delayed", "topic-metrics", "slow", "why?topic=plant/1", "traces", "traces/old", "banned", "listeners", "alarms", "settings/users", "settings/keys", "settings/configuration", "tools/websocket", "tools/http"]) {
         await page.goto(`${url}#/${path}`);
         await page.locator("main > *").first().waitFor();
         // innerText: what a narrow screen hides names nothing.

@@ -5,13 +5,14 @@ import { PASSWORD, open, logIn, picture, same, settled } from "./browser.js";
 const PAGES = {
   overview: "", nodes: "nodes", node: "nodes/covey%4010.0.0.1", clients: "clients", client: "clients/sensor-0005", subscriptions: "subscriptions",
   topics: "topics", retained: "retained", groups: "groups", delayed: "delayed", topicmetrics: "topic-metrics", slow: "slow",
+  why: "why?clientid=kickme&topic=plant/1/temperature",
   traces: "traces", trace: "traces/late-orders", banned: "banned", listeners: "listeners", alarms: "alarms", users: "settings/users", keys: "settings/keys",
   configuration: "settings/configuration", websocket: "tools/websocket", http: "tools/http",
 };
 const LOOKS = [
   ["light", { colorScheme: "light" }, Object.keys(PAGES)],
   ["dark", { colorScheme: "dark" }, ["overview", "clients", "client", "websocket", "users", "topicmetrics", "trace", "banned"]],
-  ["zh", { colorScheme: "light", locale: "zh-CN" }, ["overview", "clients", "client", "websocket", "listeners", "keys", "groups", "delayed", "topicmetrics", "slow", "traces", "banned", "configuration"]],
+  ["zh", { colorScheme: "light", locale: "zh-CN" }, ["overview", "clients", "client", "websocket", "listeners", "keys", "groups", "delayed", "topicmetrics", "slow", "why", "traces", "banned", "configuration"]],
   ["phone", { colorScheme: "light", viewport: { width: 390, height: 800 }, hasTouch: true }, Object.keys(PAGES)],
 ];
 

@@ -7,7 +7,8 @@ import stat
 import subprocess
 
 import wire
-from harness import HERE, Output, until
+from cluster import Cluster
+from harness import HERE, Output, scratch, until
 from scram import METHOD, Dialog
 from test_passwords import AuthCase, passwd
 from wire import AUTH, AUTH_DATA, AUTH_METHOD, CONNACK, PINGRESP, PUBLISH, Will, auth, pingreq, publish
@@ -93,6 +94,19 @@ class Entrance(ScramCase):
         self.assertTrue(all(found), (before, after, other))
         self.assertEqual(found[0][1], found[1][1])
         self.assertNotEqual(found[0][1], found[2][1])
+
+    def test_what_was_overheard_is_of_no_use(self):
+        """The same messages again: the server's nonce is another one."""
+        node = self.users_node()
+        client, dialog, step = self.begin(node, "anna", "secret")
+        final = dialog.final(step.prop(AUTH_DATA))
+        client.send(auth(0x18, with_data(final)))
+        self.assertEqual(client.recv(CONNACK).reason, 0)
+        for data in (final, final.replace(b"r=" + dialog.nonce.encode(), b"r=x")):
+            replay = node.client()
+            self.addCleanup(replay.close)
+            replay.send(wire.connect("replay", props_=with_data(dialog.first))).recv(AUTH)
+            replay.send(auth(0x18, with_data(data))).expect_refused(0x86)
 
     def test_only_where_a_password_file_is(self):
         node = self.node({"mqtt.allow_anonymous": True})
@@ -217,6 +231,26 @@ class MqttJs(ScramCase):
         self.say(anna, "reauth wrong", f"DISCONNECTED {0x87}")
         self.client(node, "anna", "wrong", "x").wait_for_line(f"ERROR {0x86}")
         self.client(node, "nobody", "secret", "y").wait_for_line(f"ERROR {0x86}")
+
+
+class Nodes(ScramCase):
+    """The CONNECT waits for the cluster after the exchange, and its CONNACK has the end of it all the same."""
+
+    def test_three_nodes_with_one_file(self):
+        users = os.path.join(scratch(), "users")
+        passwd("create", "--file", users, "--scram", "--iterations", ITERATIONS, "--batch", given="anna:secret\n")
+        nodes = Cluster(3, {"authentication.password_file": users})
+        self.addCleanup(nodes.remove)
+        long = {"clean": False, "props": [(wire.SESSION_EXPIRY, 100)]}
+        first = self.enter(nodes[0], client_id="s", **long)
+        first.subscribe("test", qos=1)
+        second = self.enter(nodes[2], client_id="s", **long)
+        self.assertEqual(first.recv(wire.DISCONNECT).reason, 0x8E)
+        self.again(second).recv(AUTH)
+        self.enter(nodes[0], client_id="p").publish("test", b"x", 1)
+        self.assertEqual(second.wait(PUBLISH).payload, b"x")
+        salts = {self.fail_to_enter(node, "nobody", "x").split(",")[1] for node in nodes}
+        self.assertEqual(len(salts), 1)
 
 
 class File(ScramCase):

@@ -24,5 +24,6 @@ extern const struct api_route api_routes_rules[];
 extern const struct api_route api_routes_watch[];
 extern const struct api_route api_routes_trace[];
 extern const struct api_route api_routes_groups[];
+extern const struct api_route api_routes_why[];
 
 #endif

@@ -64,6 +64,20 @@ static void the_example_of_the_standard(void **state)
     assert_int_equal(finish(&s, CLIENT_FINAL), SCRAM_OK);
 }
 
+/* It is signed like the rest, and passed over. */
+static void extensions_are_taken(void **state)
+{
+    char out[SCRAM_REPLY_MAX];
+    uint32_t n;
+    struct scram s;
+    (void)state;
+    begin_as(&s, CLIENT_FIRST, SCRAM_USER_REAL);
+    assert_int_equal(
+        scram_finish(&s, bytes_str(WITHOUT_PROOF ",x=1,p=IhwEOhboL25RstTdvZrPEOlE5bjYNyL1Go4fmyTI92U="), out,
+                     &n),
+        SCRAM_OK);
+}
+
 static void an_invented_user_is_refused_with_the_right_proof(void **state)
 {
     struct scram s;
@@ -97,6 +111,11 @@ static void other_proofs_are_wrong(void **state)
         "c=biws,r=" NONCES "0,p=" PROOF,                                 /* another nonce */
         "c=biws,r=" CLIENT_NONCE ",p=" PROOF,                            /* the client's part alone */
         "c=biws,r=" SERVER_NONCE ",p=" PROOF,                            /* the server's */
+        /* Proofs that are right for what they stand behind, which is wrong; made by Python's hmac. */
+        "c=biws,r=" CLIENT_NONCE ",p=O9uzSubb+3i48FupGqpwHCRwCzqSP7Ka+/+aEQLF0vQ=",
+        "c=biws,r=" NONCES "0,p=vM1Xo9azlpkS//5wxIg4DcDxnY0wk2ow/j4WB1jCcgw=",
+        "c=eSws,r=" NONCES ",p=FoqiHTtQEDE8lz1CdaEe3tK4mS+iMDTl77SPyDS53DY=",
+        "c=cD10bHMtdW5pcXVlLCw=,r=" NONCES ",p=KBn7j9058eQUfiGU/0AOS8alKLZBOcemxbV9tlxIaME=",
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -377,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_of_the_standard),
+        cmocka_unit_test(extensions_are_taken),
         cmocka_unit_test(an_invented_user_is_refused_with_the_right_proof),
         cmocka_unit_test(the_header_counts),
         cmocka_unit_test(other_proofs_are_wrong),

@@ -28,6 +28,7 @@ export const router = createRouter({
     { path: "/delayed", name: "delayed", component: () => import("./pages/Delayed.vue"), ...title("delayed") },
     { path: "/topic-metrics", name: "topicMetrics", component: () => import("./pages/TopicMetrics.vue"), ...title("topicMetrics") },
     { path: "/slow", name: "slow", component: () => import("./pages/SlowSubscribers.vue"), ...title("slow") },
+    { path: "/why", name: "why", component: () => import("./pages/Why.vue"), ...title("why") },
     { path: "/traces", name: "traces", component: () => import("./pages/Traces.vue"), ...title("traces") },
     { path: "/traces/:name", name: "trace", component: () => import("./pages/TraceDetail.vue"), ...title("traces") },
     { path: "/banned", name: "banned", component: () => import("./pages/Banned.vue"), ...title("banned") },

@@ -211,6 +211,30 @@ function topicMetricReset(state, _parts, _query, body) {
   return [204];
 }
 
+function why(state, _parts, q) {
+  const client = state.clients.get(q.clientid), at = ago(40);
+  const event = (name, seconds, more) => ({ at: ago(seconds), first_at: ago(seconds), count: 1, node: NODES[0], event: name, ...more });
+  if (!q.clientid && !q.topic) return [400, { code: "BAD_REQUEST", message: "clientid: is missing, and so is topic: name one of them, or both" }];
+  const base = { topic: q.topic, clientid: q.clientid, params: { clientid: q.clientid ?? "", topic: q.topic ?? "" }, findings: [], subscriptions: [], events: [],
+    watched_since: ago(0), recorded: "", without_journal: [], missing: [] };
+  if (q.clientid && !client) {
+    return [200, { ...base, verdict: "no", code: "NO_SESSION", sentence: `No: there is neither a connection nor a session of ${q.clientid}, and the journal knows of none.` }];
+  }
+  return [200, { ...base, verdict: "no", code: "DROPPED", sentence: "No: denied.", client: client && { connected: true, node: client.node },
+    params: { ...base.params, at, reason: "Denied by line 3 of the ACL", event: "publish_denied", publisher: "sensor-0003" },
+    findings: [
+      { level: "problem", code: "NODE_MISSING", params: { node: NODES[2] }, text: "" },
+      { level: "note", code: "NEAR", params: { filter: "Plant/#", how: "case" }, text: "" },
+      { level: "note", code: "NEW_ONE", params: {}, text: "A finding of a newer node." },
+    ],
+    subscriptions: [{ node: NODES[0], clientid: q.clientid ?? "kickme", filter: "plant/#", qos: 1, no_local: false }],
+    events: [
+      event("connected", 90, { clientid: q.clientid, text: "With a new session" }),
+      event("published", 60, { clientid: "sensor-0003", topic: q.topic, qos: 1, sessions: 1, nodes: [NODES[1]] }),
+      event("publish_denied", 40, { clientid: "sensor-0003", topic: q.topic, count: 4, text: "Denied by line 3 of the ACL" }),
+    ], missing: [NODES[2]], complete_since: ago(3600) }];
+}
+
 const traceRow = ({ text, ...rest }) => rest;
 const traceOf = (state, name) => state.traces.find((one) => one.name === name);
 
@@ -229,6 +253,7 @@ function traceStop(state, [name]) {
 function traceLog(state, [name], q) {
   const one = traceOf(state, name);
   if (!one) return found(null);
+  if (Number(q.bytes ?? 1) > 65536) return [400, { code: "BAD_REQUEST", message: "bytes: must be from 1 to 65536" }];
   const text = q.node && q.node !== NODES[0] ? "" : one.text;
   const from = Number(q.position ?? 0), piece = text.slice(from, from + Number(q.bytes ?? 1000));
   return [200, { items: piece, meta: { position: from + piece.length, bytes: piece.length } }];
@@ -284,6 +309,7 @@ export const routes = [
   ["GET", at("/slow_subscriptions"), (s, _p, q) => page(s.slow, q)],
   ["DELETE", at("/slow_subscriptions"), (s) => [204, void (s.slow = [])]],
   ["GET", at("/slow_subscriptions/settings"), () => [200, { enable: true, threshold: 500, expire_interval: 300, top_k_num: 10 }]],
+  ["GET", at("/why"), why],
   ["GET", at("/banned"), bans],
   ["POST", at("/banned"), banAdd],
   ["DELETE", at(`/banned/${one}/${one}`), banDelete],

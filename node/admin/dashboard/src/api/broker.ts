@@ -3,7 +3,7 @@
 import { http } from "./http";
 import type {
   Alarm, ApiKey, Ban, Client, Cluster, Delayed, Listener, Login, Monitor, Node, Page, Query, Retained, Sample, Setting, SharedGroup,
-  SlowSettings, SlowSubscription, SubscribeOptions, Subscription, Topic, TopicMetric, Trace, TracePiece, User,
+  SlowSettings, SlowSubscription, SubscribeOptions, Subscription, Topic, TopicMetric, Trace, TracePiece, User, Why,
 } from "./types";
 
 const part = encodeURIComponent;
@@ -15,6 +15,8 @@ async function pageOf<T>(path: string, query: Query): Promise<Page<T>> {
 }
 
 const listOf = async <T>(path: string, query: Query = {}) => (await pageOf<T>(path, query)).data;
+
+const TRACE_PIECE_BYTES = 65536; // as many as the API gives
 
 export const api = {
   login: (username: string, password: string) => http.post<Login>("login", { username, password }),
@@ -59,19 +61,21 @@ export const api = {
   slowSettings: () => http.get<SlowSettings>("slow_subscriptions/settings"),
   slowClear: () => http.delete<void>("slow_subscriptions"),
 
+  why: (query: Query) => http.get<Why>("why", query),
+
   traces: () => listOf<Trace>("trace"),
   traceAdd: (trace: Omit<Trace, "status" | "log_size">) => http.post<Trace>("trace", trace),
   traceStop: (name: string) => http.put<unknown>(`trace/${part(name)}/stop`),
   traceDelete: (name: string) => http.delete<void>(`trace/${part(name)}`),
-  traceLog: (name: string, node: string, position: number, bytes: number) =>
-    http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes }),
+  traceLog: (name: string, node: string, position: number) =>
+    http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes: TRACE_PIECE_BYTES }),
   /* The files of all nodes, one behind the other. */
   traceDownload: async (name: string, nodes: string[]) => {
     const files: [string, string][] = [];
     for (const node of nodes) {
       let text = "";
       for (let position = 0, bytes = 1; bytes > 0; ) {
-        const piece = await http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes: 65536 });
+        const piece = await api.traceLog(name, node, position);
         text += piece.items;
         bytes = piece.meta.bytes ?? 0;
         position = piece.meta.position ?? position + bytes;

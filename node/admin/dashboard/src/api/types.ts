@@ -38,6 +38,8 @@ export interface Peer {
 export interface Node {
   node: string;
   node_status?: string; // running, stopped
+  answered?: boolean; // false: there is no more to tell
+  reason?: string; // then: down, no_http, no_answer
   version?: string;
   uptime?: number; // ms
   connections?: number;
@@ -276,4 +278,50 @@ export interface Trace {
 export interface TracePiece {
   items: string;
   meta: { position?: number; bytes?: number; hint?: string };
+}
+
+export interface WhyParams {
+  clientid?: string;
+  topic?: string;
+  filter?: string;
+  at?: string;
+  reason?: string;
+  node?: string;
+  event?: string;
+  publisher?: string;
+  count?: string;
+  max?: string;
+  waiting?: string;
+  bytes?: string;
+  qos?: string;
+  how?: string;
+}
+
+export interface WhyEvent {
+  at: string;
+  first_at: string;
+  count: number;
+  node: string;
+  event: string;
+  clientid?: string;
+  topic?: string;
+  qos?: number;
+  nodes?: string[];
+  text?: string;
+}
+
+export interface Why {
+  clientid?: string;
+  topic?: string;
+  verdict: "yes" | "no" | "later" | "perhaps" | "unknown";
+  code: string;
+  params: WhyParams;
+  sentence: string;
+  findings: { level: "problem" | "note"; code: string; params: WhyParams; text: string }[];
+  client?: { connected: boolean; node: string };
+  subscriptions: { node: string; clientid: string; filter: string; group?: string; qos: number }[];
+  events: WhyEvent[];
+  watched_since?: string;
+  complete_since?: string;
+  missing: string[];
 }
