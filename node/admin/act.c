@@ -45,7 +45,7 @@ void act_subscribe(struct shard *sh, void *arg)
         a->result = ACT_NOT_FOUND;
         return;
     }
-    act_answer(a, session_subscribe(s, &a->item, 0, &a->text));
+    act_answer(a, session_subscribe(s, &a->item, 0, GRANTED_BY_OTHERS, &a->text));
     if (a->result == ACT_OK && s->conn && s->conn->replay)
         replay_run(s->conn);
 }

@@ -50,7 +50,8 @@ struct admin_conf {
     /* Reads users and rules again; ERR_INVALID: logged, the old ones stay. */
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
-    bool (*auth_is_down)(void *ctx); /* the server that is asked about clients does not answer */
+    bool (*auth_is_down)(void *ctx);  /* the server that is asked about clients does not answer */
+    bool (*authz_is_down)(void *ctx); /* the same of what they may; NULL: no server is asked about that */
     void *auth_ctx;
     const struct admin_reload *(*reload)(void *ctx); /* see reload.h */
     void *reload_ctx;

@@ -10,7 +10,11 @@ static struct acl *acl_get(struct call *c)
 {
     struct acl *a = acl_file_acl(c->env->conf.acl_file);
     if (!a)
-        call_fail(c, "No authorization.file is configured: everybody may publish and subscribe everything.");
+        call_fail(c,
+                  c->env->conf.authz_is_down
+                      ? "No authorization.file is configured: authorization.http is asked about everything."
+                      : "No authorization.file is configured: everybody may publish and subscribe "
+                        "everything.");
     return a;
 }
 
@@ -32,8 +36,9 @@ static void list(struct call *c)
         text_add(&c->out, "\n");
     }
     uint32_t none = acl_rules(a);
-    text_printf(&c->out, "%6s %12llu  %s where no rule fits (authorization.no_match)\n", "-",
-                (unsigned long long)acl_refused(a, none), effect_name(a, none));
+    text_printf(&c->out, "%6s %12llu  %s where no rule fits (authorization.no_match)%s\n", "-",
+                (unsigned long long)acl_refused(a, none), effect_name(a, none),
+                c->env->conf.authz_is_down ? " and authorization.http has nothing to say" : "");
     acl_unref(a);
 }
 
@@ -96,8 +101,11 @@ static void check(struct call *c)
         return;
     uint32_t verdict = q.action == ACL_PUBLISH ? acl_on_topic(a, &q.client, q.action, q.topic)
                                                : acl_on_filter(a, &q.client, q.topic, &is_whole);
-    text_add(&c->out, effect_name(a, verdict));
-    if (verdict < acl_rules(a)) {
+    bool is_asked = verdict == acl_rules(a) && c->env->conf.authz_is_down;
+    text_add(&c->out, is_asked ? "no rule fits: authorization.http is asked" : effect_name(a, verdict));
+    if (is_asked) {
+        is_whole = true;
+    } else if (verdict < acl_rules(a)) {
         text_printf(&c->out, " by line %u: ", (unsigned)acl_rule(a, verdict)->line);
         text_escaped(&c->out, acl_rule(a, verdict)->text, "");
     } else {

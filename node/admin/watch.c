@@ -73,6 +73,9 @@ static void secrets_look(struct admin_env *env, uint64_t wall_ms)
     if (conf->auth_is_down && conf->auth_is_down(conf->auth_ctx))
         alarm_on(&env->alarms, wall_ms, "authentication_server",
                  "The server of authentication.http does not answer; the log says why");
+    if (conf->authz_is_down && conf->authz_is_down(conf->auth_ctx))
+        alarm_on(&env->alarms, wall_ms, "authorization_server",
+                 "The server of authorization.http does not answer; the log says why");
     if (conf->auth_is_stale && conf->auth_is_stale(conf->auth_ctx))
         alarm_on(&env->alarms, wall_ms, "password_file",
                  "The password file cannot be used, the users read before stay in force; the log says why");

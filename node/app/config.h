@@ -99,6 +99,7 @@ struct config_mqtt {
 
 enum config_http_method { HTTP_METHOD_GET, HTTP_METHOD_POST };
 enum config_http_failure { HTTP_FAILURE_REFUSE, HTTP_FAILURE_IGNORE };
+enum config_authz_failure { AUTHZ_FAILURE_DENY, AUTHZ_FAILURE_IGNORE };
 enum config_jwt_from { JWT_FROM_PASSWORD, JWT_FROM_USERNAME };
 struct config_auth {
     const char *password_file;   /* "": none */
@@ -132,6 +133,16 @@ struct config_authorization {
     bool cache_enable;
     uint64_t cache_max_size; /* verdicts, of each worker */
     uint64_t cache_ttl_ms;
+    const char *http_url; /* "": no server is asked */
+    enum config_http_method http_method;
+    const char *http_body;
+    struct config_list http_headers;
+    const char *http_cacertfile;
+    uint64_t http_timeout_ms;
+    uint64_t http_pool_size;
+    uint64_t http_cache_ms;
+    uint64_t http_cache_max; /* answers, of each worker */
+    enum config_authz_failure http_failure;
 };
 
 struct config_retainer {

@@ -114,20 +114,32 @@ static void jwt_files_check(struct config_build *b)
                               config_arena_printf(b->report->arena, "\"%s\" %s", claims->v[i], fault));
 }
 
-static void http_auth_check(struct config_build *b)
+/* A server that is asked: its keys are below `under`. */
+static void hook_check(struct config_build *b, const char *under, enum hook_use use, const char *url,
+                       const char *body, const struct config_list *headers)
 {
-    const struct config_auth *c = &b->conf->auth;
-    const char *fault = *c->http_url ? hook_url_judge(c->http_url, HOOK_AUTHN) : NULL;
+    struct config_arena *arena = b->report->arena;
+    const char *fault = *url ? hook_url_judge(url, use) : NULL;
     if (fault)
-        config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.url"), fault);
-    if ((fault = hook_template_judge(c->http_body, HOOK_AUTHN)))
-        config_build_note(b, CONFIG_ERROR, config_build_item(b, "authentication.http.body"), fault);
-    for (size_t i = 0; i < c->http_headers.n; i++)
-        if ((fault = hook_header_judge(c->http_headers.v[i])))
-            config_build_note(
-                b, CONFIG_ERROR, config_build_item(b, "authentication.http.headers"),
-                config_arena_printf(b->report->arena, "\"%s\" %s", c->http_headers.v[i], fault));
-    config_build_file_check(b, config_build_item(b, "authentication.http.ssl.cacertfile"));
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, config_arena_printf(arena, "%s.url", under)),
+                          fault);
+    if ((fault = hook_template_judge(body, use)))
+        config_build_note(b, CONFIG_ERROR, config_build_item(b, config_arena_printf(arena, "%s.body", under)),
+                          fault);
+    for (size_t i = 0; i < headers->n; i++)
+        if ((fault = hook_header_judge(headers->v[i])))
+            config_build_note(b, CONFIG_ERROR,
+                              config_build_item(b, config_arena_printf(arena, "%s.headers", under)),
+                              config_arena_printf(arena, "\"%s\" %s", headers->v[i], fault));
+    config_build_file_check(b, config_build_item(b, config_arena_printf(arena, "%s.ssl.cacertfile", under)));
+}
+
+static void hooks_check(struct config_build *b)
+{
+    const struct config_auth *n = &b->conf->auth;
+    const struct config_authorization *z = &b->conf->authorization;
+    hook_check(b, "authentication.http", HOOK_AUTHN, n->http_url, n->http_body, &n->http_headers);
+    hook_check(b, "authorization.http", HOOK_AUTHZ, z->http_url, z->http_body, &z->http_headers);
 }
 
 static void path_check(struct config_build *b, const struct config_item *item)
@@ -332,7 +344,7 @@ void config_check(struct config_build *b)
     size_t enabled = 0;
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     jwt_files_check(b);
-    http_auth_check(b);
+    hooks_check(b);
     node_check(b);
     paths_check(b);
     config_build_file_check(b, config_build_item(b, "authorization.file"));

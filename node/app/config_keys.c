@@ -15,6 +15,7 @@ static const char *const cert_names[] = {"disabled", "cn", "dn", "san", NULL};
 static const char *const jwt_froms[] = {"password", "username", NULL};
 static const char *const http_methods[] = {"get", "post", NULL};
 static const char *const http_failures[] = {"refuse", "ignore", NULL};
+static const char *const authz_failures[] = {"deny", "ignore", NULL};
 static const char *const tls_versions[] = {"tlsv1.2", "tlsv1.3", NULL};
 static const char *const syncs[] = {"always", "interval", "off", NULL};
 static const char *const levels[] = {"debug", "info", "notice", "warning", "error", NULL};
@@ -201,6 +202,27 @@ const struct config_key config_keys[] = {
         "verdicts that each worker remembers, rounded up to a power of two"),
     KEY("authorization.cache.ttl", DURATION, RELOAD, authorization.cache_ttl_ms, "1m", 1, MS_D, NULL,
         "for how long"),
+    KEY("authorization.http.url", STRING, SECRET, authorization.http_url, "", 0, 2000, NULL,
+        "URL of a server that is asked what no rule decides, which may have ${clientid}, ${username}, ${peerhost}, ${cert_common_name}, ${topic}, ${action}, ${qos} and ${retain}; empty: none is"),
+    KEY("authorization.http.method", ENUM, 0, authorization.http_method, "post", 0, 0, http_methods,
+        "how it is asked"),
+    KEY("authorization.http.body", STRING, SECRET, authorization.http_body,
+        "{\"clientid\":\"${clientid}\",\"username\":\"${username}\",\"topic\":\"${topic}\",\"action\":\"${action}\"}", 0, 4000, NULL,
+        "what is posted, with the same placeholders; they are escaped as JSON, or for a form when a header says application/x-www-form-urlencoded"),
+    KEY("authorization.http.headers", LIST, SECRET, authorization.http_headers, "[]", 0, 32, NULL,
+        "headers of the request, NAME: VALUE"),
+    KEY("authorization.http.ssl.cacertfile", PATH, 0, authorization.http_cacertfile, "", 0, 0, NULL,
+        "PEM file with the authorities that sign the server's certificate; empty: those of the system"),
+    KEY("authorization.http.request_timeout", DURATION, 0, authorization.http_timeout_ms, "5s", 10, 60 * MS_S, NULL,
+        "time for the whole answer, waiting for a free thread included; so long at most a client is not read"),
+    KEY("authorization.http.pool_size", INT, 0, authorization.http_pool_size, "8", 1, 64, NULL,
+        "how many questions may be asked at one time; the others wait"),
+    KEY("authorization.http.cache_ttl", DURATION, 0, authorization.http_cache_ms, "1m", 0, MS_H, NULL,
+        "for how long an answer counts for the same connection and topic; 0s: the server is asked about each packet"),
+    KEY("authorization.http.cache_max_size", INT, 0, authorization.http_cache_max, "32768", 1, 16777216, NULL,
+        "answers that each worker remembers"),
+    KEY("authorization.http.on_failure", ENUM, 0, authorization.http_failure, "deny", 0, 0, authz_failures,
+        "what holds while the server does not answer: it is denied, or authorization.no_match holds"),
 
     KEY("retainer.enable", BOOL, RELOAD, retainer.enable, "true", 0, 0, NULL,
         "keep retained messages"),

@@ -9,6 +9,7 @@
 #include "node/app/reload.h"
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
+#include "node/io/authz.h"
 #include "node/io/io.h"
 #include "node/io/traces.h"
 #include "proto/base/check.h"
@@ -39,6 +40,7 @@ struct parts {
     struct cluster_io *cluster; /* NULL: the node is alone */
     struct cluster_view_ops cluster_view;
     struct authn *authn;
+    struct authz *authz; /* NULL: no server is asked */
     struct acl_file *acl_file;
     struct io *io;
     struct admin *admin;
@@ -177,6 +179,26 @@ static enum err authn_make(struct parts *p)
     return authn_new(&p->authn, &ac);
 }
 
+static void authz_make(struct parts *p)
+{
+    const struct config_authorization *c = &p->conf->authorization;
+    struct authz_conf ac = {
+        .server = {.name = "acl http",
+                   .url = c->http_url,
+                   .body = c->http_body,
+                   .cafile = c->http_cacertfile,
+                   .headers = c->http_headers.v,
+                   .headers_n = c->http_headers.n,
+                   .is_post = c->http_method == HTTP_METHOD_POST,
+                   .timeout_ms = (uint32_t)c->http_timeout_ms},
+        .failure_ignores = c->http_failure == AUTHZ_FAILURE_IGNORE,
+        .threads = (uint32_t)c->http_pool_size,
+        .recalled_max = (uint32_t)c->http_cache_max,
+        .recall_ms = (uint32_t)c->http_cache_ms,
+    };
+    p->authz = authz_new(&ac, p->log);
+}
+
 static enum err acl_make(struct parts *p)
 {
     struct acl_file_conf ac = {
@@ -214,6 +236,7 @@ static enum err core_start(struct parts *p)
         .store = p->store,
         .trace = traces_sink(p->traces),
         .vet = authn_ops(p->authn),
+        .asks = authz_ops(p->authz),
         .log = p->log,
         .defer_free = io_defer_free,
     };
@@ -269,6 +292,8 @@ static enum err io_part_start(struct parts *p)
     if (e == OK)
         e = authn_start(p->authn, to_worker, p);
     if (e == OK)
+        e = authz_start(p->authz, to_worker, p);
+    if (e == OK)
         acl_file_start(p->acl_file, (uint32_t)p->conf->node.workers, to_worker, p);
     if (e == OK)
         e = io_start(p->io);
@@ -289,6 +314,12 @@ static bool auth_is_down(void *ctx)
 {
     struct parts *p = ctx;
     return authn_is_server_down(p->authn);
+}
+
+static bool authz_down(void *ctx)
+{
+    struct parts *p = ctx;
+    return authz_is_down(p->authz);
 }
 
 static bool auth_is_stale(void *ctx)
@@ -343,6 +374,7 @@ static enum err admin_start(struct parts *p)
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
         .auth_is_down = auth_is_down,
+        .authz_is_down = p->authz ? authz_down : NULL,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .traces = p->traces,
@@ -383,10 +415,12 @@ static void parts_stop(struct parts *p)
     if (p->cluster)
         cluster_io_stop(p->cluster, CLUSTER_STOP_MS);
     authn_stop(p->authn);
+    authz_stop(p->authz);
     writer_free(p->writer); /* its last reports still reach the workers' mailboxes */
     cluster_io_free(p->cluster);
     io_free(p->io);
     authn_free(p->authn);
+    authz_free(p->authz);
     node_free(p->node);
     traces_free(p->traces);
     free(p->trace_folder);
@@ -442,6 +476,8 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
     enum err e = acl_make(&p);
     if (e == OK)
         e = authn_make(&p);
+    if (e == OK)
+        authz_make(&p);
     if (e == OK)
         e = store_start(&p);
     if (e == OK)

@@ -91,7 +91,7 @@ struct settings settings_of(const struct config *conf)
         .acl_ttl_ms = clamp32(conf->authorization.cache_ttl_ms),
         .acl_disconnects = conf->authorization.deny_action == CONFIG_DENY_DISCONNECT,
         .acl_lets_unmatched = conf->authorization.no_match == ACL_ALLOW,
-        .acl_by_token = config_has_jwt(conf) && *conf->auth.jwt_acl_claim,
+        .acl_by_client = (config_has_jwt(conf) && *conf->auth.jwt_acl_claim) || *conf->auth.http_url,
         .overload = {.is_on = conf->overload.enable,
                      .lag_ms = {conf->overload.max_lag_ms, conf->overload.critical_lag_ms},
                      .memory_bytes = {conf->overload.max_memory, conf->overload.critical_memory},

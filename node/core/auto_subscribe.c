@@ -85,7 +85,7 @@ static void one(struct conn *c, struct subscribe_item item)
         item.filter = bytes_of(filter, n);
         if (c->is_mounted)
             item.filter = mount_filter(sh, s->mount, item.filter);
-        if (session_subscribe(s, &item, 0, &why) < RC_UNSPECIFIED_ERROR)
+        if (session_subscribe(s, &item, 0, GRANTED_BY_OTHERS, &why) < RC_UNSPECIFIED_ERROR)
             return;
     }
     COUNT(sh, AUTO_SUBSCRIBE_FAILED);

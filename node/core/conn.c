@@ -124,8 +124,8 @@ void conn_receive_give(struct conn *c)
 void conn_pace(struct conn *c)
 {
     uint32_t n = c->ackq ? c->ackq->n : 0;
-    bool pause = c->parked || !list_is_empty(&c->congested_link) || (c->pace && c->pace->until_ms) ||
-                 (c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE);
+    bool pause = c->parked || gate_ask_waits(c) || !list_is_empty(&c->congested_link) ||
+                 (c->pace && c->pace->until_ms) || (c->read_paused ? n > ACKQ_RESUME : n >= ACKQ_PAUSE);
     if (pause != c->read_paused) {
         c->read_paused = pause;
         conn_mark_dirty(c);
@@ -187,6 +187,7 @@ static void conn_end(struct conn *c, enum conn_end end)
     }
     c->state = CONN_CLOSING;
     parked_forget(c);
+    gate_ask_forget(c);
     pace_free(c->pace);
     c->pace = NULL;
     list_del(&c->congested_link);
@@ -347,6 +348,10 @@ size_t conn_feed(struct conn *c, uint8_t *buf, size_t n)
         packets++;
         size_t size = (size_t)f.header_n + f.body_n;
         bool go_on = dispatch(c, buf + at, &f);
+        if (unlikely(!go_on) && c->asked) { /* it waits, and is fed again */
+            packets--;
+            break;
+        }
         at += size;
         if (!go_on)
             break;

@@ -30,6 +30,7 @@ struct parked;
 struct identity;
 struct enhanced;
 struct acl;
+struct asked;
 
 enum conn_state { CONN_NEW, CONN_OPEN, CONN_CLOSING };
 
@@ -81,6 +82,7 @@ struct conn {
     uint8_t state;              /* enum conn_state */
     uint8_t version;            /* enum mqtt_version */
     uint8_t end;                /* enum conn_end */
+    uint8_t will_asked;         /* enum hook_outcome, see gate_ask.h */
     uint8_t problem_info : 1;
     uint8_t read_paused : 1;   /* the I/O layer must not read */
     uint8_t write_blocked : 1; /* set by the I/O layer: the socket would not take more; cleared by it too */
@@ -99,6 +101,7 @@ struct conn {
     struct replay *replay;     /* retained messages still to be sent */
     char *username;            /* NULL: none */
     struct identity *identity; /* NULL: the transport knows nothing of it; owned */
+    struct asked *asked;       /* its next packet waits for verdicts, see gate_ask.h; NULL: it does not */
     struct acl *acl;           /* rules that came with it, from its token; NULL: none; a reference */
     uint64_t recv_packets, recv_bytes, send_packets, send_bytes;
     struct conn_peer peer;

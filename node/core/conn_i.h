@@ -36,6 +36,8 @@ bool connect_refuse(struct conn *c, enum reason code, const char *text);
 bool connect_refuse_banned(struct conn *c);
 /* Whoever checks clients (vet.h) has let this one in. */
 bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n);
+/* Whoever is asked about its will has answered: c->will_asked. */
+bool connect_asked(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n);
 /* The CONNACK that was held must not be said: the store did not forget the old session. What was written
  * since goes with it, and the client is refused. */
 void connack_take_back(struct conn *c);

@@ -245,14 +245,15 @@ static struct bytes username_of(const struct conn *c, const struct connect *k)
 }
 
 /* What the will's topic stands for takes its place: what becomes of the rules for it, and of the client's
- * names, until it is published does not matter. False: refused. */
-static bool will_take(struct conn *c, struct connect *k, struct bytes id, const struct mount *mount)
+ * names, until it is published does not matter. is_granted as of gate_will(). False: refused. */
+static bool will_take(struct conn *c, struct connect *k, struct bytes id, const struct mount *mount,
+                      bool *is_granted)
 {
     struct shard *sh = c->shard;
     struct bytes username = username_of(c, k);
     if (sh->rewrite)
         k->will.topic = rewrite_topic(sh->rewrite, REWRITE_PUBLISH, k->will.topic, id, username);
-    const char *denied = gate_will(c, id, username, k->will.topic);
+    const char *denied = gate_will(c, id, username, k->will.topic, is_granted);
     if (denied)
         return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
     if (!mount)
@@ -277,16 +278,18 @@ static bool connect_accept(struct conn *c, struct connect *k, uint64_t stamp)
         a.assigned_client_id = id; /* [MQTT-3.1.3-7] */
     }
     const char *why;
+    bool will_granted = false;
     struct mount *mount = mount_new(c->shard, set->mountpoint, c, id, username_of(c, k), &a.code, &why);
     if (a.code != RC_SUCCESS)
         return connect_refuse(c, a.code, why);
-    if (k->has_will && !will_take(c, k, id, mount)) {
+    if (k->has_will && !will_take(c, k, id, mount, &will_granted)) {
         free(mount);
         return false;
     }
     struct session *s = session_get(c, k, id, &a.session_present);
     conn_open(c, k, mount);
     session_take_settings(s, c, k, mount);
+    s->will_granted = will_granted;
     if (stamp) {
         s->stamp = stamp;
         claim_tell_again(s); /* meanwhile it may have been granted to somebody else */
@@ -364,6 +367,13 @@ struct bytes connect_client(uint8_t *body, uint32_t n)
 }
 
 bool connect_vetted(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
+{
+    if (k->has_will && c->shard->gate.asks.ops && gate_ask_will(c, k, username_of(c, k), body, n))
+        return true;
+    return connect_asked(c, k, body, n);
+}
+
+bool connect_asked(struct conn *c, struct connect *k, const uint8_t *body, uint32_t n)
 {
     if (k->client_id.n && claim_is_needed(c->shard, k->client_id)) {
         claim_begin(c, k, body, n);

@@ -100,6 +100,14 @@
     X(ACL_DENIED_PUBLISH, "authorization.deny.publish")             \
     X(ACL_DENIED_SUBSCRIBE, "authorization.deny.subscribe")         \
     X(ACL_DENIED_DELIVERY, "authorization.deny.delivery")           \
+    X(ACL_HTTP_ALLOW, "authorization.http.allow")                   \
+    X(ACL_HTTP_DENY, "authorization.http.deny")                     \
+    X(ACL_HTTP_IGNORE, "authorization.http.ignore")                 \
+    X(ACL_HTTP_MALFORMED, "authorization.http.malformed")           \
+    X(ACL_HTTP_FAILED, "authorization.http.failed")                 \
+    X(ACL_HTTP_LEFT_ALONE, "authorization.http.left_alone")         \
+    X(ACL_HTTP_QUEUE_FULL, "authorization.http.queue_full")         \
+    X(ACL_HTTP_RECALLED, "authorization.http.cache_hit")            \
     X(AUTH_SUCCESS, "authentication.success")                       \
     X(AUTH_ANONYMOUS, "authentication.success.anonymous")           \
     X(AUTH_FAILURE, "authentication.failure")                       \

@@ -115,7 +115,7 @@ enum reason delayed_publish(struct shard *sh, struct publication *p)
     if (!of_then || of_then->special == TOPIC_DELAYED || match_is_reserved(of_then, p->conn))
         return refuse(sh, p, RC_TOPIC_NAME_INVALID);
     if (unlikely(sh->gate.acl != NULL) && p->conn &&
-        (p->denied = gate_publish(sh, p->conn->session, of_then))) {
+        (p->denied = gate_publish(sh, p->conn->session, of_then, p->m.qos, p->m.retain))) {
         p->failed = RC_NOT_AUTHORIZED;
         return RC_NOT_AUTHORIZED;
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/core/gate.h"
+#include "node/core/gate_i.h"
 
 #include "node/core/deliver.h"
-#include "node/core/identity.h"
 #include "node/core/mount.h"
 #include "node/core/note.h"
 #include "node/core/shard_i.h"
@@ -24,12 +23,6 @@ enum {
     ROUND_MAX = UINT8_MAX >> ROUND_SHIFT
 };
 
-struct verdict {
-    uint32_t rule; /* as acl.h counts */
-    bool is_own;   /* one of the client's own */
-    bool allows;
-};
-
 /* A verdict that is remembered. */
 struct gate_slot {
     uint64_t ident; /* 0: empty */
@@ -37,17 +30,30 @@ struct gate_slot {
     uint64_t until_ms;
     char *topic;
     uint32_t topic_n;
-    uint8_t action;
+    uint8_t kind; /* see gate_kind() */
     struct verdict verdict;
 };
 
-void gate_init(struct gate *g, struct acl *acl, uint32_t slots)
+/* There is nothing but clients' own rules, and the server. */
+static void stand_in_set(struct gate *g)
+{
+    struct acl_fault fault;
+    g->acl = acl_parse(bytes_of("", 0), ACL_ALLOW, &fault);
+    g->is_stand_in = true;
+}
+
+void gate_init(struct gate *g, struct acl *acl, uint32_t slots, const struct ask_ops *asks)
 {
     uint32_t n = slots ? 1 : 0;
     while (n && n < slots)
         n *= 2;
     *g = (struct gate){.acl = acl_ref(acl), .slots_n = n};
-    if (acl)
+    asks_init(&g->asks, asks);
+    if (asks && asks->tells_how)
+        g->how_mask = 7;
+    if (asks && !acl)
+        stand_in_set(g);
+    if (g->acl)
         g->pass = 1 << ROUND_SHIFT | PASS_WHOLE;
 }
 
@@ -57,17 +63,20 @@ static void slots_drop(struct gate *g)
         free(g->slots[i].topic);
     free(g->slots);
     g->slots = NULL;
+    g->hit = NULL;
 }
 
 void gate_fini(struct gate *g)
 {
     slots_drop(g);
+    asks_fini(&g->asks);
     acl_unref(g->acl);
 }
 
 void gate_forget(struct shard *sh)
 {
     slots_drop(&sh->gate);
+    asks_forget(&sh->gate.asks);
 }
 
 /* The rounds begin anew: no subscription may still have a pass of an earlier one. */
@@ -80,13 +89,15 @@ static void passes_drop(struct shard *sh)
             s->subs[i]->pass = 0;
 }
 
-/* Takes the reference. */
-static void acl_change(struct shard *sh, struct acl *acl)
+void gate_set(struct shard *sh, struct acl *acl)
 {
     struct gate *g = &sh->gate;
     slots_drop(g);
     acl_unref(g->acl);
-    g->acl = acl;
+    g->acl = acl_ref(acl);
+    g->is_stand_in = false;
+    if (!acl && (g->has_owners || g->asks.ops))
+        stand_in_set(g);
     uint32_t round = (uint32_t)(g->pass >> ROUND_SHIFT) + 1;
     if (round > ROUND_MAX) {
         round = 1;
@@ -95,143 +106,21 @@ static void acl_change(struct shard *sh, struct acl *acl)
     g->pass = (uint8_t)(round << ROUND_SHIFT | PASS_WHOLE);
 }
 
-/* There is nothing but clients' own rules. */
-static void stand_in_set(struct shard *sh)
-{
-    struct acl_fault fault;
-    acl_change(sh, acl_parse(bytes_of("", 0), ACL_ALLOW, &fault));
-    sh->gate.is_stand_in = true;
-}
-
-void gate_set(struct shard *sh, struct acl *acl)
-{
-    struct gate *g = &sh->gate;
-    if (!acl && g->has_owners) {
-        stand_in_set(sh);
-        return;
-    }
-    acl_change(sh, acl_ref(acl));
-    g->is_stand_in = false;
-}
-
-/* A client has brought rules. */
-static void owner_note(struct shard *sh)
+void gate_owner_note(struct shard *sh)
 {
     sh->gate.has_owners = true;
     if (!sh->gate.acl)
-        stand_in_set(sh);
-}
-
-/* ---- who ------------------------------------------------------------------------------------------ */
-
-static struct bytes cert_name_of(const struct conn *c)
-{
-    return c && c->identity ? c->identity->cert_name : bytes_of(NULL, 0);
-}
-
-static void ident_set(struct shard *sh, struct session *s)
-{
-    struct bytes cert_name = cert_name_of(s->conn);
-    gate_ident_free(s->ident);
-    s->ident = mem_zalloc(sizeof *s->ident + cert_name.n);
-    s->ident->number = ++sh->gate.ident_next;
-    s->ident->is_partial = !s->conn;
-    s->ident->cert_name_n = (uint16_t)cert_name.n;
-    bytes_put(s->ident->cert_name, cert_name);
-    s->ident->is_superuser = s->conn && s->conn->is_superuser;
-    if (s->conn) {
-        s->ident->has_address = acl_address(s->conn->peer.address, s->ident->address);
-        s->ident->own = acl_ref(s->conn->acl);
-    }
-}
-
-void gate_ident_free(struct gate_ident *i)
-{
-    if (i)
-        acl_unref(i->own);
-    free(i);
-}
-
-void gate_on_attach(struct shard *sh, struct session *s)
-{
-    if (s->conn->acl)
-        owner_note(sh);
-    if (!sh->gate.acl) { /* what the connection before was does not count when there are rules again */
-        gate_ident_free(s->ident);
-        s->ident = NULL;
-        return;
-    }
-    ident_set(sh, s);
-    for (uint32_t i = 0; i < s->subs_n; i++)
-        s->subs[i]->pass = 0;
-}
-
-static struct acl_client client_of(struct shard *sh, struct session *s)
-{
-    if (!s->ident)
-        ident_set(sh, s);
-    return (struct acl_client){
-        .client_id = session_id(s),
-        .username = s->username ? bytes_str(s->username) : bytes_of(NULL, 0),
-        .address = s->ident->has_address ? s->ident->address : NULL,
-        .cert_name = bytes_of(s->ident->cert_name, s->ident->cert_name_n),
-        .is_partial = s->ident->is_partial,
-    };
-}
-
-/* ---- whose rules ---------------------------------------------------------------------------------- */
-
-/* rule: of the file, or of what stands in for it; own: the client's, of which none fits. */
-static struct verdict verdict_of_file(const struct shard *sh, const struct acl *own, uint32_t rule)
-{
-    bool allows = acl_allows(sh->gate.acl, rule);
-    return (struct verdict){
-        .rule = rule, .allows = own && sh->gate.is_stand_in ? sh->settings->acl_lets_unmatched : allows};
-}
-
-static struct verdict verdict_of_own(const struct acl *own, uint32_t rule)
-{
-    return (struct verdict){.rule = rule, .is_own = true, .allows = acl_allows(own, rule)};
-}
-
-static struct verdict judge_topic(const struct shard *sh, const struct acl_client *c, const struct acl *own,
-                                  enum acl_action action, struct bytes topic)
-{
-    if (unlikely(own != NULL)) {
-        uint32_t rule = acl_on_topic(own, c, action, topic);
-        if (acl_decides(own, rule))
-            return verdict_of_own(own, rule);
-    }
-    return verdict_of_file(sh, own, acl_on_topic(sh->gate.acl, c, action, topic));
-}
-
-/* *is_whole as of acl_on_filter(). */
-static struct verdict judge_filter(const struct shard *sh, const struct acl_client *c, const struct acl *own,
-                                   struct bytes filter, bool *is_whole)
-{
-    bool is_whole_of_own = true;
-    if (own) {
-        uint32_t rule = acl_on_filter(own, c, filter, &is_whole_of_own);
-        *is_whole = is_whole_of_own;
-        if (acl_decides(own, rule))
-            return verdict_of_own(own, rule);
-    }
-    uint32_t rule = acl_on_filter(sh->gate.acl, c, filter, is_whole);
-    *is_whole &= is_whole_of_own;
-    return verdict_of_file(sh, own, rule);
-}
-
-/* A client that is not there yet may have been allowed by rules of its own, which are not known. What waits
- * for it is looked at when it is there. */
-static bool is_undecided(const struct shard *sh, const struct session *s)
-{
-    return s->ident->is_partial && sh->settings->acl_by_token;
+        gate_set(sh, NULL);
 }
 
 /* ---- what is remembered --------------------------------------------------------------------------- */
 
-static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gate_slot *as,
-                      struct bytes topic)
+static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, uint8_t kind, uint64_t hash)
+{
+    return (uint32_t)hash_u64(i->number, hash + kind) & (g->slots_n - 1);
+}
+
+static void slot_fill(struct gate_slot *slot, const struct gate_slot *as, struct bytes topic)
 {
     char *kept = topic.n <= TOPIC_KEPT_MAX ? mem_dup(topic.p, topic.n) : NULL;
     free(slot->topic);
@@ -241,47 +130,65 @@ static void slot_fill(struct shard *sh, struct gate_slot *slot, const struct gat
     *slot = *as;
     slot->topic = kept;
     slot->topic_n = topic.n;
-    slot->until_ms = sh->now_ms + sh->settings->acl_ttl_ms;
 }
 
-static uint32_t slot_at(const struct gate *g, const struct gate_ident *i, enum acl_action action,
-                        uint64_t hash)
+static inline const struct gate_slot *slot_find(const struct shard *sh, const struct session *s, uint8_t kind,
+                                                uint64_t hash, struct bytes topic)
 {
-    return (uint32_t)hash_u64(i->number, hash + action) & (g->slots_n - 1);
+    const struct gate *g = &sh->gate;
+    if (unlikely(!g->slots || !s->ident))
+        return NULL;
+    const struct gate_slot *slot = &g->slots[slot_at(g, s->ident, kind, hash)];
+    return likely(slot->ident == s->ident->number && slot->hash == hash && slot->kind == kind &&
+                  sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))
+               ? slot
+               : NULL;
+}
+
+bool gate_remembers(struct shard *sh, const struct session *s, uint8_t kind, uint64_t match_hash,
+                    struct bytes topic)
+{
+    sh->gate.hit = slot_find(sh, s, kind, match_hash, topic);
+    return sh->gate.hit != NULL;
+}
+
+/* The topic is not compared once more: of this hash it was the one that was just found. */
+static inline const struct gate_slot *hit_take(struct gate *g, const struct session *s, uint8_t kind,
+                                               uint64_t hash)
+{
+    const struct gate_slot *hit = g->hit;
+    g->hit = NULL;
+    return hit && hit->ident == s->ident->number && hit->hash == hash && hit->kind == kind ? hit : NULL;
 }
 
 /* A verdict that was not remembered. */
-static struct verdict verdict_find(struct shard *sh, struct session *s, enum acl_action action, uint64_t hash,
+static struct verdict verdict_find(struct shard *sh, struct session *s, uint8_t kind, uint64_t hash,
                                    struct bytes topic)
 {
     struct gate *g = &sh->gate;
-    struct acl_client c = client_of(sh, s);
-    struct verdict verdict = s->ident->is_superuser ? (struct verdict){.allows = true}
-                                                    : judge_topic(sh, &c, s->ident->own, action, topic);
+    uint64_t until_ms = sh->now_ms + sh->settings->acl_ttl_ms;
+    struct verdict verdict = gate_judge_topic(sh, s, gate_kind_action(kind), topic);
+    if (unlikely(g->asks.ops != NULL) && verdict.is_open && gate_kind_action(kind) == ACL_PUBLISH)
+        verdict = gate_asked_verdict(sh, s, kind, topic, verdict, &until_ms);
     COUNT(sh, ACL_CACHE_MISS);
     if (!g->slots_n)
         return verdict;
     if (!g->slots)
         g->slots = mem_zalloc(g->slots_n * sizeof *g->slots);
     struct gate_slot as = {
-        .ident = s->ident->number, .hash = hash, .verdict = verdict, .action = (uint8_t)action};
-    slot_fill(sh, &g->slots[slot_at(g, s->ident, action, hash)], &as, topic);
+        .ident = s->ident->number, .hash = hash, .until_ms = until_ms, .verdict = verdict, .kind = kind};
+    slot_fill(&g->slots[slot_at(g, s->ident, kind, hash)], &as, topic);
     return verdict;
 }
 
-static inline struct verdict verdict_on(struct shard *sh, struct session *s, enum acl_action action,
-                                        uint64_t hash, struct bytes topic)
+static inline struct verdict verdict_on(struct shard *sh, struct session *s, uint8_t kind, uint64_t hash,
+                                        struct bytes topic)
 {
-    struct gate *g = &sh->gate;
-    if (likely(g->slots && s->ident)) {
-        const struct gate_slot *slot = &g->slots[slot_at(g, s->ident, action, hash)];
-        if (likely(slot->ident == s->ident->number && slot->hash == hash && slot->action == action &&
-                   sh->now_ms < slot->until_ms && bytes_eq(bytes_of(slot->topic, slot->topic_n), topic))) {
-            COUNT(sh, ACL_CACHE_HIT);
-            return slot->verdict;
-        }
-    }
-    return verdict_find(sh, s, action, hash, topic);
+    const struct gate_slot *slot = slot_find(sh, s, kind, hash, topic);
+    if (unlikely(!slot))
+        return verdict_find(sh, s, kind, hash, topic);
+    COUNT(sh, ACL_CACHE_HIT);
+    return slot->verdict;
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------- */
@@ -309,12 +216,20 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
     g->unlogged = 0;
 }
 
-/* Counts the refusal. own: the client's rules, NULL: it has none. */
+const char *gate_why(const struct shard *sh, const struct acl *own, struct verdict verdict)
+{
+    if (verdict.by == VERDICT_SERVER)
+        return "Denied by the authorization server";
+    if (verdict.by == VERDICT_NO_SERVER)
+        return "Denied: the authorization server does not answer";
+    return acl_why(verdict.by == VERDICT_OWN ? own : sh->gate.acl, verdict.rule);
+}
+
 static const char *refusal_why(struct shard *sh, struct acl *own, struct verdict verdict)
 {
-    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
-    acl_count_refusal(acl, verdict.rule);
-    return acl_why(acl, verdict.rule);
+    if (verdict.by == VERDICT_FILE || verdict.by == VERDICT_OWN)
+        acl_count_refusal(verdict.by == VERDICT_OWN ? own : sh->gate.acl, verdict.rule);
+    return gate_why(sh, own, verdict);
 }
 
 static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
@@ -326,67 +241,79 @@ static const char *refuse(struct shard *sh, const struct acl_client *c, struct a
     return why;
 }
 
-/* Rules are about topics as the client has them, without its mountpoint. */
 static uint64_t hash_of(struct shard *sh, struct bytes topic)
 {
     return hash_bytes(topic.p, topic.n, sh->node->conf.seed);
 }
 
+struct bytes gate_topic(struct shard *sh, const struct session *s, struct bytes topic, uint64_t *hash)
+{
+    struct bytes own = mount_off(s->mount, topic);
+    if (own.p != topic.p)
+        *hash = hash_of(sh, own);
+    return own;
+}
+
 /* ---- questions ------------------------------------------------------------------------------------ */
 
-const char *gate_publish(struct shard *sh, struct session *s, const struct match *match)
+const char *gate_publish(struct shard *sh, struct session *s, const struct match *match, unsigned qos,
+                         bool retain)
 {
     struct bytes topic = bytes_of(match->topic, match->topic_n);
     uint64_t hash = match->hash;
-    if (unlikely(s->mount != NULL)) {
-        topic = mount_off(s->mount, topic);
-        hash = hash_of(sh, topic);
-    }
-    struct verdict verdict = verdict_on(sh, s, ACL_PUBLISH, hash, topic);
+    if (unlikely(s->mount != NULL))
+        topic = gate_topic(sh, s, topic, &hash);
+    uint8_t kind = gate_kind(&sh->gate, ACL_PUBLISH, qos, retain);
+    const struct gate_slot *hit = sh->gate.hit ? hit_take(&sh->gate, s, kind, hash) : NULL;
+    struct verdict verdict = hit ? hit->verdict : verdict_on(sh, s, kind, hash, topic);
+    sh->counters.v[C_ACL_CACHE_HIT] += hit != NULL;
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
     const char *why = refusal_why(sh, s->ident->own, verdict);
     if (unlikely(
             refusal_log_is_due(sh))) { /* a client that is denied all the time costs no more than another */
-        struct acl_client c = client_of(sh, s);
+        struct acl_client c = gate_client(sh, s);
         refusal_log(sh, &c, "publish", topic, why);
     }
     return why;
 }
 
-const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)
+const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter, unsigned qos,
+                           bool *is_granted)
 {
     struct topic_filter f;
     bool is_whole;
+    uint64_t until_ms;
+    *is_granted = false;
     if (!sh->gate.acl || topic_filter_parse(filter, 0, &f) != TOPIC_OK) /* refused for its form */
         return NULL;
-    struct acl_client c = client_of(sh, s);
-    if (s->ident->is_superuser)
-        return NULL;
-    struct verdict verdict = judge_filter(sh, &c, s->ident->own, f.filter, &is_whole);
+    struct verdict verdict = gate_judge_filter(sh, s, f.filter, &is_whole);
+    if (unlikely(sh->gate.asks.ops != NULL) && verdict.is_open) {
+        uint8_t kind = gate_kind(&sh->gate, ACL_SUBSCRIBE, qos, false);
+        verdict = gate_asked_verdict(sh, s, kind, f.filter, verdict, &until_ms);
+        *is_granted = verdict.by == VERDICT_SERVER && verdict.allows;
+    }
     if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_SUBSCRIBE);
+    struct acl_client c = gate_client(sh, s);
     return refuse(sh, &c, s->ident->own, "subscribe", filter, verdict);
 }
 
-const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic)
+const char *gate_will(const struct conn *c, struct bytes client_id, struct bytes username, struct bytes topic,
+                      bool *is_granted)
 {
     struct shard *sh = c->shard;
     uint8_t address[ACL_ADDRESS_N];
-    if (c->acl)
-        owner_note(sh);
-    if (!sh->gate.acl || c->is_superuser)
-        return NULL;
-    struct acl_client who = {.client_id = client_id,
-                             .username = username,
-                             .cert_name = cert_name_of(c),
-                             .address = acl_address(c->peer.address, address) ? address : NULL};
-    struct verdict verdict = judge_topic(sh, &who, c->acl, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    struct verdict verdict = gate_judge_will(c, client_id, username, topic);
+    if (sh->gate.asks.ops)
+        verdict = gate_asked_will(sh, (enum hook_outcome)c->will_asked, verdict);
+    *is_granted = verdict.by == VERDICT_SERVER && verdict.allows;
     if (verdict.allows)
         return NULL;
     COUNT(sh, ACL_DENIED_WILL);
+    struct acl_client who = gate_client_of_connect(c, client_id, username, address);
     return refuse(sh, &who, c->acl, "will", topic, verdict);
 }
 
@@ -394,31 +321,34 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
 {
     if (!sh->gate.acl)
         return true;
-    struct acl_client c = client_of(sh, s);
-    if (s->ident->is_superuser)
-        return true;
     topic = mount_off(s->mount, delayed_topic(topic, sh->wall_ms));
-    struct verdict verdict = judge_topic(sh, &c, s->ident->own, ACL_PUBLISH, topic);
-    if (verdict.allows || is_undecided(sh, s))
+    struct verdict verdict = gate_judge_topic(sh, s, ACL_PUBLISH, topic);
+    if (verdict.allows || gate_is_undecided(sh, s) ||
+        (verdict.is_open && sh->gate.asks.ops && s->will_granted))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
+    struct acl_client c = gate_client(sh, s);
     refuse(sh, &c, s->ident->own, "will", topic, verdict);
+    return false;
+}
+
+/* is_granted: the server has allowed the subscription by which it comes. */
+static bool lets_reach(struct shard *sh, struct session *s, struct bytes topic, bool is_granted)
+{
+    topic = mount_off(s->mount, topic);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
+    if (likely(verdict.allows) || (verdict.is_open && is_granted) || gate_is_undecided(sh, s))
+        return true;
+    COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
+    struct acl *acl = verdict.by == VERDICT_OWN ? s->ident->own : sh->gate.acl;
+    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(acl, verdict.rule));
+    acl_count_refusal(acl, verdict.rule);
     return false;
 }
 
 bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
 {
-    if (likely(!sh->gate.acl))
-        return true;
-    topic = mount_off(s->mount, topic);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
-    if (likely(verdict.allows) || is_undecided(sh, s))
-        return true;
-    COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
-    struct acl *acl = verdict.is_own ? s->ident->own : sh->gate.acl;
-    note_session(s, JOURNAL_DELIVERY_DENIED, topic, 0, acl_why(acl, verdict.rule));
-    acl_count_refusal(acl, verdict.rule);
-    return false;
+    return likely(!sh->gate.acl) || lets_reach(sh, s, topic, sh->gate.asks.ops && s->has_granted);
 }
 
 bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscription *sub)
@@ -426,24 +356,13 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
     struct gate *g = &sh->gate;
     if (!g->acl) /* there was one when this subscription was made */
         return true;
+    bool is_granted = g->asks.ops && sub->is_granted;
     if (sub->pass >> ROUND_SHIFT != g->pass >> ROUND_SHIFT) {
         bool is_whole;
-        struct acl_client c = client_of(sh, sub->session);
         struct bytes filter = mount_off(sub->session->mount, route_filter(sub->route));
-        struct verdict verdict = judge_filter(sh, &c, sub->session->ident->own, filter, &is_whole);
-        bool all = sub->session->ident->is_superuser || (is_whole && verdict.allows);
+        struct verdict verdict = gate_judge_filter(sh, sub->session, filter, &is_whole);
+        bool all = is_whole && (verdict.allows || (verdict.is_open && is_granted));
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
-    return sub->pass == g->pass || gate_lets_reach(sh, sub->session, p->m.topic);
-}
-
-const char *gate_explain(struct shard *sh, struct session *s, enum acl_action action, struct bytes topic)
-{
-    if (!sh->gate.acl)
-        return NULL;
-    struct acl_client c = client_of(sh, s);
-    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, mount_off(s->mount, topic));
-    if (verdict.allows || (action == ACL_SUBSCRIBE && is_undecided(sh, s)))
-        return NULL;
-    return acl_why(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);
+    return sub->pass == g->pass || lets_reach(sh, sub->session, p->m.topic, is_granted);
 }

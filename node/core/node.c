@@ -143,6 +143,7 @@ static void load_subs(struct loader *l, struct session *s)
         sub->retain_handling = r.retain_handling;
         sub->no_local = r.no_local;
         sub->retain_as_published = r.retain_as_published;
+        subscription_grant(sub, r.is_granted);
         record_sub_fini(&r);
     }
 }

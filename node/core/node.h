@@ -12,6 +12,7 @@
 #include "storage/store.h"
 
 struct acl;
+struct ask_ops;
 struct peers;
 struct routes;
 struct trace_sink;
@@ -33,6 +34,7 @@ struct node_conf {
     const struct vet_ops *vet;       /* who checks clients; NULL: no settings name a method */
     struct acl *acl;                 /* NULL: everybody may do everything; each shard takes a reference */
     uint32_t acl_slots;              /* verdicts that a shard remembers */
+    const struct ask_ops *asks;      /* who is asked where no rule fits, see gate_ask.h; NULL: nobody */
     struct store *store;
     const struct trace_sink *trace; /* NULL: there are no traces */
     struct log_sink *log;

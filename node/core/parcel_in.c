@@ -159,6 +159,7 @@ static void subs_take(struct session *s, const struct rpc_parcel *in)
             sub->qos =
                 r.qos > sub->qos ? r.qos : sub->qos; /* of two that are merged: what either was promised */
             sub->is_newer = false;
+            subscription_grant(sub, sub->is_granted || r.is_granted);
         } else {
             sub = session_sub_add(s, &f);
             sub->id = r.id;
@@ -166,6 +167,7 @@ static void subs_take(struct session *s, const struct rpc_parcel *in)
             sub->retain_handling = r.retain_handling;
             sub->no_local = r.no_local;
             sub->retain_as_published = r.retain_as_published;
+            subscription_grant(sub, r.is_granted);
         }
         record_sub_fini(&r);
     }

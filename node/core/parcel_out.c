@@ -56,6 +56,7 @@ static struct bytes sub_bytes(const struct subscription *sub)
         .retain_handling = sub->retain_handling,
         .no_local = sub->no_local,
         .retain_as_published = sub->retain_as_published,
+        .is_granted = sub->is_granted,
     };
     uint8_t *b = mem_alloc(record_sub_size(&r));
     record_sub_put(b, &r);

@@ -118,6 +118,7 @@ void persist_sub(struct subscription *sub)
         .retain_handling = sub->retain_handling,
         .no_local = sub->no_local,
         .retain_as_published = sub->retain_as_published,
+        .is_granted = sub->is_granted,
     };
     uint8_t *p = store_batch_reserve(&sub->session->shard->persist.ops, STORE_SUBS, sub_key(key, sub),
                                      record_sub_size(&r));

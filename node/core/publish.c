@@ -102,7 +102,8 @@ static void publication_of(struct publication *pub, struct conn *c, const struct
 static inline enum reason plain_route(struct conn *c, struct publication *pub, const struct match *match)
 {
     struct shard *sh = c->shard;
-    if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
+    if (unlikely(sh->gate.acl != NULL) &&
+        (pub->denied = gate_publish(sh, c->session, match, pub->m.qos, pub->m.retain))) {
         pub->failed = RC_NOT_AUTHORIZED;
         note_conn(c, JOURNAL_PUBLISH_DENIED, pub->m.topic, RC_NOT_AUTHORIZED, pub->denied);
         return RC_NOT_AUTHORIZED;
@@ -255,6 +256,16 @@ static bool topic_rewrite(struct conn *c, struct publish *p)
     return true;
 }
 
+/* It waits for a verdict, and is counted when it comes again. */
+static bool publish_hold(struct shard *sh, const struct publish *p, bool is_rewritten)
+{
+    sh->counters.v[C_PUBLISH_RECEIVED]--;
+    sh->counters.v[C_MESSAGES_RECEIVED]--;
+    sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p->m.qos]--;
+    sh->counters.v[C_TOPICS_REWRITTEN] -= is_rewritten;
+    return false;
+}
+
 bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
 {
     struct shard *sh = c->shard;
@@ -270,20 +281,20 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
     bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
-    if (unlikely(c->is_mounted)) {
+    if (unlikely(c->is_mounted))
         p.m.topic = mount_topic(sh, c->session->mount, p.m.topic);
-        is_rewritten = true;
-    }
-    if (unlikely(sh->tracer.on))
+    if (unlikely(sh->tracer.on) && !c->asked) /* else it was seen before it waited */
         trace_publish_received(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;
+    if (unlikely(sh->gate.asks.ops != NULL) && gate_ask_publish(c, &p, &match))
+        return publish_hold(sh, &p, is_rewritten);
     if (unlikely(sh->topic_metrics.all.n))
         topic_metrics_in(sh, p.m.topic, p.m.qos);
     struct publication pub;
     publication_of(&pub, c, &p, packet, packet_n);
-    if (unlikely(is_rewritten))
+    if (unlikely(is_rewritten | c->is_mounted))
         pub.raw = bytes_of(NULL, 0);
     bool go_on = true;
     if (p.m.qos == 0 && unlikely(sh->overload.level == LOAD_CRITICAL)) {

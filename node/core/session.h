@@ -51,12 +51,14 @@ struct session {
     uint16_t id_n;
     uint8_t version;
     uint8_t clean_start : 1;
-    uint8_t has_shared : 1;  /* a shared subscription among its subscriptions */
-    uint8_t state_dirty : 1; /* its state record is to be written */
-    uint8_t is_sealed : 1;   /* in the batch under way */
-    uint8_t is_recorded : 1; /* its session record is, or will be, in the store */
-    uint8_t is_leaving : 1;  /* handed to another node, see parcel.h */
-    uint8_t is_starved : 1;  /* waits for durable sequence numbers */
+    uint8_t has_shared : 1;   /* a shared subscription among its subscriptions */
+    uint8_t state_dirty : 1;  /* its state record is to be written */
+    uint8_t is_sealed : 1;    /* in the batch under way */
+    uint8_t is_recorded : 1;  /* its session record is, or will be, in the store */
+    uint8_t is_leaving : 1;   /* handed to another node, see parcel.h */
+    uint8_t will_granted : 1; /* no rule fits the will, the authorization server has allowed it */
+    uint8_t has_granted : 1;  /* likewise one of its subscriptions, or it had one */
+    uint8_t is_starved : 1;   /* waits for durable sequence numbers */
     char id[];
 };
 

@@ -89,7 +89,8 @@ struct settings {
     uint32_t acl_ttl_ms;     /* how long a verdict is remembered, the node's */
     bool acl_disconnects;    /* a refused publish ends the connection, the node's */
     bool acl_lets_unmatched; /* a client with rules of its own, where none fits and there is no file */
-    bool acl_by_token;       /* clients may bring rules of their own */
+    bool acl_by_client; /* what a client may is known while it is there: its rules, or that there are none for
+                           it */
     struct overload_limits overload; /* the node's */
 };
 

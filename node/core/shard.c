@@ -36,7 +36,7 @@ struct shard *shard_new(struct node *node, uint32_t number)
     list_init(&sh->paced);
     claims_init(&sh->claims);
     vets_init(&sh->vets);
-    gate_init(&sh->gate, node->conf.acl, node->conf.acl_slots);
+    gate_init(&sh->gate, node->conf.acl, node->conf.acl_slots, node->conf.asks);
     peer_handoffs_init(&sh->peer_handoffs);
     parcels_init(&sh->parcels);
     ptrtab_init(&sh->sessions, offsetof(struct session, hash), NULL);
@@ -154,6 +154,8 @@ static void conn_on_timer(struct conn *c)
         return;
     }
     uint64_t deadline = c->rx_ms + c->keep_alive_ms;
+    if (gate_ask_waits(c) && c->shard->now_ms >= deadline)
+        deadline = sh->now_ms + c->keep_alive_ms;
     if (c->pace && c->pace->until_ms) /* nobody listens to it */
         deadline = c->pace->until_ms + c->keep_alive_ms;
     if (deadline < sh->patience_ms) /* the silence may be our own */

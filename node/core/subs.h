@@ -23,6 +23,7 @@ struct subscription {
     uint8_t retain_as_published : 1;
     uint8_t is_contested : 1; /* see exclusive.h */
     uint8_t is_newer : 1;     /* than the move that brings its session here: its holder does not know it */
+    uint8_t is_granted : 1;   /* the authorization server has allowed it, no rule */
     uint8_t pass;             /* see gate.h; 0: not yet held against the ACL */
 };
 

@@ -99,8 +99,15 @@ static enum reason exclusive_refuse(struct session *s, const char **text)
     return RC_QUOTA_EXCEEDED;
 }
 
+void subscription_grant(struct subscription *sub, bool is_granted)
+{
+    sub->is_granted = is_granted;
+    sub->pass = 0;
+    sub->session->has_granted |= is_granted;
+}
+
 enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
-                              const char **text)
+                              enum granted_by by, const char **text)
 {
     struct topic_filter f;
     const struct settings *set = s->conn ? s->conn->settings : s->shard->settings;
@@ -124,6 +131,7 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
             return exclusive_refuse(s, text);
         }
     }
+    subscription_grant(sub, by == GRANTED_BY_OTHERS);
     sub->id = id; /* an existing subscription takes the new options [MQTT-3.8.4-3] */
     sub->qos = item->qos < set->qos_max ? item->qos : set->qos_max; /* [MQTT-3.2.2-10] */
     sub->retain_handling = item->retain_handling;
@@ -224,6 +232,8 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
     struct session *s = c->session;
     if (!decode_subscribe(body, n, c->version, &sub, &f))
         return conn_fault(c, &f);
+    if (unlikely(c->shard->gate.asks.ops != NULL) && gate_ask_subscribe(c, &sub))
+        return false;
     struct suback *b = suback_new(sub.count);
     bool stored = false, barrier = false;
     while (subscribe_next(&sub, c->version, &item)) {
@@ -233,8 +243,10 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
         }
         if (unlikely(c->shard->rewrite != NULL))
             item.filter = rewrite_of(s, REWRITE_SUBSCRIBE, item.filter);
-        const char *denied =
-            unlikely(c->shard->gate.acl != NULL) ? gate_subscribe(c->shard, s, item.filter) : NULL;
+        bool is_granted = false;
+        const char *denied = unlikely(c->shard->gate.acl != NULL)
+                                 ? gate_subscribe(c->shard, s, item.filter, item.qos, &is_granted)
+                                 : NULL;
         if (unlikely(c->is_mounted))
             item.filter = mount_filter(c->shard, s->mount, item.filter);
         bool is_open =
@@ -244,7 +256,9 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
             b->text = b->why;
         }
         enum reason code =
-            denied ? RC_NOT_AUTHORIZED : session_subscribe(s, &item, sub.subscription_id, &b->text);
+            denied ? RC_NOT_AUTHORIZED
+                   : session_subscribe(s, &item, sub.subscription_id,
+                                       is_granted ? GRANTED_BY_OTHERS : GRANTED_BY_RULES, &b->text);
         if (code >= RC_UNSPECIFIED_ERROR)
             refusal_count(c->shard, REFUSAL_SUBSCRIBE, code);
         if (code >= RC_UNSPECIFIED_ERROR)

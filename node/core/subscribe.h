@@ -15,8 +15,12 @@ void suback_free(struct suback *s); /* NULL is fine */
 /* Subscribes on behalf of the session, as a SUBSCRIBE does and as ctl asks; answers the SUBACK code, *text
  * (may be set) says why not. */
 struct subscribe_item;
+/* by: who allows it; others are the authorization server, and the operator. */
+enum granted_by { GRANTED_BY_RULES, GRANTED_BY_OTHERS };
 enum reason session_subscribe(struct session *s, const struct subscribe_item *item, uint32_t id,
-                              const char **text);
+                              enum granted_by by, const char **text);
+/* Takes it from a record or a parcel. */
+void subscription_grant(struct subscription *sub, bool is_granted);
 /* Ends a subscription of the session, for good. */
 void subscription_end(struct session *s, struct subscription *sub);
 enum reason session_unsubscribe(struct session *s, struct bytes filter, const char **text);

@@ -246,6 +246,13 @@ static void core_write(struct ioconn *ic)
     }
 }
 
+/* Is there something to go on with that no event will bring? The socket may still be watched: the pause can
+ * have been over before this turn was. */
+static bool is_to_resume(const struct ioconn *ic)
+{
+    return !(ic->watching & EV_READ) || (ic->tail && ic->tail->need == 0);
+}
+
 void ioconn_on_dirty(struct conn *c)
 {
     struct ioconn *ic = container_of(c, struct ioconn, u.core);
@@ -261,7 +268,7 @@ void ioconn_on_dirty(struct conn *c)
     if (unlikely(c->read_paused)) {
         if (ic->watching & EV_READ)
             ioconn_watch(ic, ic->watching & ~EV_READ);
-    } else if (unlikely(!(ic->watching & EV_READ))) {
+    } else if (unlikely(is_to_resume(ic))) {
         worker_again(ic->worker, ic);
     }
 }
@@ -286,7 +293,7 @@ void ioconn_on_again(struct ioconn *ic)
             ic->resume = 0;
             conn_on_writable(c);
         }
-        if (c->state != CONN_CLOSING && !c->read_paused && !(ic->watching & EV_READ))
+        if (c->state != CONN_CLOSING && !c->read_paused && is_to_resume(ic))
             core_resume_reading(ic);
     }
     if (transport_has_input(ic->transport))

@@ -92,7 +92,8 @@ static Covey__Record__Subscription sub_message(const struct record_sub *r)
     m.filter = data_of(r->filter);
     m.group = data_of(r->group);
     m.id = r->id;
-    m.options = (uint32_t)(r->qos | r->no_local << 2 | r->retain_as_published << 3 | r->retain_handling << 4);
+    m.options = (uint32_t)(r->qos | r->no_local << 2 | r->retain_as_published << 3 | r->retain_handling << 4 |
+                           r->is_granted << 6);
     return m;
 }
 
@@ -121,6 +122,7 @@ bool record_sub_read(struct record_sub *r, struct bytes b)
         .no_local = m->options >> 2 & 1,
         .retain_as_published = m->options >> 3 & 1,
         .retain_handling = m->options >> 4 & 3,
+        .is_granted = m->options >> 6 & 1,
         .held = m,
     };
     if (r->qos < 3 && r->filter.n && (size_t)r->filter.n + r->group.n <= UINT16_MAX)

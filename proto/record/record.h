@@ -28,6 +28,7 @@ struct record_sub {
     uint8_t retain_handling;
     bool no_local;
     bool retain_as_published;
+    bool is_granted; /* by the authorization server, not by rules */
     void *held;
 };
 
