@@ -107,6 +107,7 @@ void journal_routed(struct shard *sh, const struct publication *p, const struct 
                                            .topic = p->m.topic,
                                            .peers = peers,
                                            .detail = p->receivers > others ? p->receivers - others : 0,
+                                           .text = shards ? "And to sessions of other workers" : NULL,
                                            .qos = p->m.qos});
 }
 
