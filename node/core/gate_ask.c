@@ -314,6 +314,7 @@ static void will_answer_take(struct shard *sh, const struct gate_question *q)
     struct parked *p = parked_take(&sh->gate.asks.parked, q->token);
     if (p && p->conn) {
         CHECK(decode_connect(p->body, p->n, &k, &f)); /* it was good before */
+        sh->connecting = k.client_id;
         p->conn->will_asked = (uint8_t)q->outcome;
         connect_asked(p->conn, &k, p->body, p->n);
         if (p->conn->state != CONN_NEW) /* else it waits for the cluster */
