@@ -123,7 +123,7 @@ class ProxyProtocol(TransportCase):
                 bad = bytearray(good)
                 bad[at] ^= 1
                 self.assertEqual(self.raw(node, bytes(bad) + wire.connect("c", version=wire.V311)).recv(100), b"")
-        self.assertIn("reason=proxy_checksum", node.log())
+        harness.until(lambda: "reason=proxy_checksum" in node.log(), 20, node.log)
         metrics = node.cli("ctl", "broker", "metrics").stdout
         self.assertRegex(metrics, r"io\.faults\.proxy_checksum\s*: 6\b")
 

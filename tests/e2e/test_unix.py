@@ -61,7 +61,7 @@ class UnixSocket(UnixCase):
         self.assertIn("peername=unix:0", node.cli("ctl", "clients", "show", "here").stdout)
         listed = node.cli("ctl", "listeners").stdout
         self.assertIn(f"unix:local\n  listen_on       : {node.path}\n", listed)
-        self.assertIn(f"listener accepted name=unix:local pid={os.getpid()} uid={os.getuid()}", node.log())
+        until(lambda: f"listener accepted name=unix:local pid={os.getpid()} uid={os.getuid()}" in node.log(), 20, node.log)
 
     def test_all_workers_serve_it(self):
         node = self.unix_node({"node.workers": 4})
