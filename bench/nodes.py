@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of this build, alone or in a cluster with a secret, for what is measured here."""
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -18,6 +19,9 @@ COVEY, BENCH = os.path.join(BUILD, "covey"), os.path.join(BUILD, "covey-bench")
 sys.path[:0] = [os.path.join(ROOT, "tests", "conformance")]
 import wire  # noqa: E402
 from mqttlib import Client  # noqa: E402
+
+
+PASSWORD = "a password of the benchmark"
 
 
 def free_port():
@@ -96,6 +100,32 @@ mqtt: {{max_mqueue_len: 100000, max_subscriptions: 0, max_topic_levels: 128}}
             self.process.send_signal(how)
             self.process.wait(60)
             self.process = None
+
+
+class Api:
+    """The HTTP API of a node, logged in as admin."""
+    def __init__(self, node):
+        self.conn = http.client.HTTPConnection("127.0.0.1", node.http, timeout=60)
+        self.headers = {"Content-Type": "application/json"}
+        path = os.path.join(node.dir, "data", "admin_password")
+        if os.path.exists(path):    # one for the cluster
+            with open(path, encoding="utf-8") as file:
+                first = file.read().strip()
+            self.login(first)
+            self.call("POST", "/api/v5/users/admin/change_pwd", {"old_pwd": first, "new_pwd": PASSWORD})
+        self.login(PASSWORD)
+
+    def login(self, password):
+        answer = self.call("POST", "/api/v5/login", {"username": "admin", "password": password})
+        self.headers["Authorization"] = "Bearer " + json.loads(answer)["token"]
+
+    def call(self, method, path, body=None):
+        self.conn.request(method, path, json.dumps(body) if body is not None else None, self.headers)
+        answer = self.conn.getresponse()
+        data = answer.read()
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {data[:300]!r}")
+        return data
 
 
 def until(condition, seconds=60):

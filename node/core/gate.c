@@ -286,15 +286,20 @@ static inline struct verdict verdict_on(struct shard *sh, struct session *s, enu
 /* ---- refusals ------------------------------------------------------------------------------------- */
 
 /* One line a second at most: who is refused chooses how often. */
+static bool refusal_log_is_due(struct shard *sh)
+{
+    struct gate *g = &sh->gate;
+    if (!g->logged_ms || sh->now_ms >= g->logged_ms + LOG_EVERY_MS)
+        return true;
+    g->unlogged++;
+    return false;
+}
+
 static void refusal_log(struct shard *sh, const struct acl_client *c, const char *what, struct bytes topic,
                         const char *why)
 {
     char id[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], on[LOG_ESCAPED_MAX];
     struct gate *g = &sh->gate;
-    if (g->logged_ms && sh->now_ms < g->logged_ms + LOG_EVERY_MS) {
-        g->unlogged++;
-        return;
-    }
     LOG(sh->node->conf.log, LOG_NOTICE,
         "acl refused action=%s client=\"%s\" username=\"%s\" topic=\"%s\" why=\"%s\" unlogged_before=%llu",
         what, log_escape(id, c->client_id), log_escape(user, c->username), log_escape(on, topic), why,
@@ -303,14 +308,20 @@ static void refusal_log(struct shard *sh, const struct acl_client *c, const char
     g->unlogged = 0;
 }
 
-/* own: the client's rules, NULL: it has none. */
+/* Counts the refusal. own: the client's rules, NULL: it has none. */
+static const char *refusal_why(struct shard *sh, struct acl *own, struct verdict verdict)
+{
+    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
+    acl_count_refusal(acl, verdict.rule);
+    return acl_why(acl, verdict.rule);
+}
+
 static const char *refuse(struct shard *sh, const struct acl_client *c, struct acl *own, const char *what,
                           struct bytes topic, struct verdict verdict)
 {
-    struct acl *acl = verdict.is_own ? own : sh->gate.acl;
-    const char *why = acl_why(acl, verdict.rule);
-    acl_count_refusal(acl, verdict.rule);
-    refusal_log(sh, c, what, topic, why);
+    const char *why = refusal_why(sh, own, verdict);
+    if (refusal_log_is_due(sh))
+        refusal_log(sh, c, what, topic, why);
     return why;
 }
 
@@ -323,8 +334,13 @@ const char *gate_publish(struct shard *sh, struct session *s, const struct match
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
-    struct acl_client c = client_of(sh, s);
-    return refuse(sh, &c, s->ident->own, "publish", topic, verdict);
+    const char *why = refusal_why(sh, s->ident->own, verdict);
+    if (unlikely(
+            refusal_log_is_due(sh))) { /* a client that is denied all the time costs no more than another */
+        struct acl_client c = client_of(sh, s);
+        refusal_log(sh, &c, "publish", topic, why);
+    }
+    return why;
 }
 
 const char *gate_subscribe(struct shard *sh, struct session *s, struct bytes filter)

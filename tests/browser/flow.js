@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first ten minutes of an operator, in one browser tab; each test goes on where the one before has ended.
 import { spawn, spawnSync } from "node:child_process";
-import { PASSWORD, check, env, isMock, logIn, open, picture, same, until } from "./browser.js";
+import { readFileSync } from "node:fs";
+import { PASSWORD, check, env, isMock, logIn, open, picture, same, settled, until } from "./browser.js";
 
 const USER = env.DASHBOARD_USER ?? "admin";
 const FIRST_PASSWORD = env.DASHBOARD_PASSWORD ?? "public";
@@ -61,12 +62,23 @@ export function flow({ browser, url }) {
     ["flow_charts_append_points", async () => {
       const chart = page.locator(".chart canvas").first();
       await chart.waitFor();
-      const before = await chart.evaluate((c) => { c.dataset.kept = "yes"; return c.toDataURL(); });
-      let history = 0;
-      page.on("request", (r) => { history += /\/monitor\?/.test(r.url()); });
-      await until(async () => (await chart.evaluate((c) => c.toDataURL())) !== before, "the chart moves");
+      await settled(page);
+      let before = await chart.evaluate((c) => { window.isSamePage = true; c.dataset.kept = "yes"; return c.toDataURL(); });
+      const asked = [];
+      const note = (r) => asked.push(new URL(r.url()));
+      page.on("request", note);
+      for (let i = 0; i < 3; i++) {
+        await until(async () => (await chart.evaluate((c) => c.toDataURL())) !== before, "the chart moves");
+        before = await chart.evaluate((c) => c.toDataURL());
+      }
+      page.off("request", note);
       same(await chart.getAttribute("data-kept"), "yes", "it is the same canvas");
-      same(history, 0, "history is not asked for again");
+      same(await page.evaluate(() => window.isSamePage), true, "it is the same page");
+      // Figures, and nothing else: no page, script, style or picture, and not the history again.
+      const polled = ["/api/v5/monitor_current", "/api/v5/nodes", "/api/v5/cluster", "/api/v5/alarms"];
+      same(asked.filter((u) => !polled.some((p) => u.pathname.endsWith(p))).join("\n"), "", "what a chart's update asks for besides");
+      const updates = asked.filter((u) => u.pathname.endsWith("/monitor_current")).length;
+      check(updates >= 2 && updates <= 6, `an update is one request: ${updates} for three updates`);
       check(/\d/.test(await page.locator(".tile .value").first().innerText()), "a number with a unit");
     }],
     ["flow_websocket_tool", async () => {
@@ -218,6 +230,63 @@ export function flow({ browser, url }) {
         await line.waitFor({ state: "detached" });
       } finally {
         victim.kill();
+      }
+      clean();
+    }],
+    ["flow_every_page_is_answered", async () => {
+      // The broker's API and the pages mean the same: no page asks for what it refuses.
+      const refused = [];
+      const note = (r) => r.status() >= 400 && refused.push(`${r.status()} ${r.url()}`);
+      page.on("response", note);
+      for (const link of await page.locator("[data-test^='nav-']").all()) {
+        await link.click();
+        await page.locator(`[data-test="${await link.getAttribute("data-test")}"][aria-current="page"]`).waitFor();
+        await settled(page);
+        await page.waitForLoadState("networkidle");
+      }
+      page.off("response", note);
+      same(refused.join("\n"), "", "what pages asked for and did not get");
+      clean();
+    }],
+    ["flow_trace", async () => {
+      if (isMock) return; // edge_trace_made_followed_and_saved
+      const traced = subscriber("-i", "traceme", "-q", "1", "-d");
+      try {
+        await until(() => traced.text.includes("SUBACK"), "mosquitto_sub subscribes");
+        await go("traces");
+        await page.getByTestId("trace-add").click();
+        await page.locator("#trace-name").fill("mine");
+        await page.locator("#trace-value").fill("traceme");
+        await page.getByTestId("trace-save").click();
+        await page.getByRole("heading", { name: "mine" }).waitFor();
+        await page.getByText("running", { exact: true }).waitFor();
+        const log = page.getByTestId("log");
+        for (const text of ["one", "two"]) {
+          publish(text);
+          await until(() => traced.text.includes(text), "the message is there");
+        }
+        let shown = "";
+        const count = () => shown.split("\n").filter((line) => /^\S+ traceme@\S+ sent PUBLISH topic="test"/.test(line)).length;
+        await until(async () => {
+          shown = await log.innerText();
+          return count() >= 2;
+        }, { toString: () => `both messages are in the log: ${shown}` });
+        check(/PUBACK/.test(shown), `and what the client said: ${shown}`);
+        check(!/\bone\b|\btwo\b/.test(shown), "payloads were not asked for");
+        await page.getByTestId("stop").click();
+        await page.getByText("stopped", { exact: true }).waitFor();
+        const [saved] = await Promise.all([page.waitForEvent("download"), page.getByTestId("download").click()]);
+        same(saved.suggestedFilename(), "mine.log");
+        const file = readFileSync(await saved.path(), "utf8");
+        check(shown.trim().split("\n").every((line) => file.includes(line)), "the file has every line that was shown");
+        publish("three");
+        await until(() => traced.text.includes("three"), "the message is there");
+        await page.getByTestId("delete").click();
+        await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+        await page.locator("tr[data-row='mine']").waitFor({ state: "detached" });
+        check(!file.includes("three"), "a trace that was stopped writes nothing");
+      } finally {
+        traced.kill();
       }
       clean();
     }],

@@ -13,10 +13,13 @@ WAIT = 20
 class Everywhere(ClusterCase, ApiCase):
     def setUp(self):
         ApiCase.setUp(self)
+        self.begin()
+
+    def begin(self, without_http=()):
         ports = [self.http_port() for _ in range(3)]
-        self.nodes = self.cluster(3, {"dashboard.listeners.http.enable": True},
-                                  each={i: {"dashboard.listeners.http.bind": f"127.0.0.1:{p}"} for i, p in enumerate(ports)})
-        password = cluster_password(self.nodes)
+        self.nodes = self.cluster(3, each={i: {"dashboard.listeners.http.bind": f"127.0.0.1:{p}",
+                                               "dashboard.listeners.http.enable": i not in without_http} for i, p in enumerate(ports)})
+        password = cluster_password([node for i, node in enumerate(self.nodes) if i not in without_http])
         self.api = Api(ports[0]).logged_in("admin", password)
         self.assertEqual(self.api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
         self.api = Api(ports[0]).logged_in("admin", PASSWORD)
@@ -129,14 +132,16 @@ class Everywhere(ClusterCase, ApiCase):
     def test_a_node_that_is_down(self):
         names = self.clients(2)
         self.nodes[2].kill()
-        until(lambda: self.nodes.links(0)[self.nodes.name(2)]["link"] == "down", WAIT, self.nodes.told)
+        until(lambda: self.nodes.links(0)[self.nodes.name(2)]["state"] == "dead", 2 * WAIT, self.nodes.told)
         answer = self.api.get("/clients")
         self.assertEqual({c["clientid"] for c in self.good(answer)["data"]}, set(names[:4]))
         self.assertEqual(answer.headers.get("Covey-Missing"), self.nodes.name(2))
+        self.assertEqual(answer.headers.get("Covey-Missing-Why"), "down")
         self.assertEqual(answer.data["meta"]["missing"], [self.nodes.name(2)])
+        self.assertEqual(answer.data["meta"]["missing_why"], {self.nodes.name(2): "down"})
         self.assertEqual(len(self.good(self.api.get("/stats"))), 2)
         gone = {n["node"]: n for n in self.good(self.api.get("/nodes"))}[self.nodes.name(2)]
-        self.assertEqual(gone["answered"], False)
+        self.assertEqual((gone["answered"], gone["reason"]), (False, "down"))
         self.refused(self.api.get(f"/nodes/{part(self.nodes.name(2))}"), 503, "SERVICE_UNAVAILABLE")
         alarms = lambda **q: {(a["node"], a["name"]) for a in self.good(self.api.get("/alarms", **q))["data"]}  # noqa: E731
         wanted = {(self.nodes.name(i), f"node_down/{self.nodes.name(2)}") for i in (0, 1)}
@@ -147,6 +152,27 @@ class Everywhere(ClusterCase, ApiCase):
         until(lambda: wanted <= alarms(activated=False), WAIT, alarms)
         self.good(self.api.delete("/alarms"), 204)
         self.assertEqual(alarms(activated=False), set())
+
+    def test_nodes_without_http(self):
+        """One that runs without is something else than one that is down."""
+        for node in self.nodes:
+            node.stop()
+        self.begin(without_http={1})
+        names = self.clients(2)
+        self.nodes[2].kill()
+        until(lambda: self.nodes.links(0)[self.nodes.name(2)]["state"] == "dead", 2 * WAIT, self.nodes.told)
+        answer = self.api.get("/clients")
+        self.assertEqual({c["clientid"] for c in self.good(answer)["data"]}, set(names[:2]))
+        why = dict(zip(answer.headers.get("Covey-Missing").split(", "), answer.headers.get("Covey-Missing-Why").split(", ")))
+        self.assertEqual(why, {self.nodes.name(1): "no_http", self.nodes.name(2): "down"})
+        self.assertEqual(answer.data["meta"]["missing_why"], why)
+        told = {n["node"]: (n["node_status"], n.get("reason")) for n in self.good(self.api.get("/nodes"))}
+        self.assertEqual(told[self.nodes.name(0)], ("running", None))
+        self.assertEqual(told[self.nodes.name(1)], ("running", "no_http"))
+        self.assertEqual(told[self.nodes.name(2)][1], "down")
+        self.refused(self.api.get(f"/nodes/{part(self.nodes.name(1))}"), 503, "NO_HTTP")
+        self.refused(self.api.get(f"/nodes/{part(self.nodes.name(1))}/stats"), 503, "NO_HTTP")
+        self.refused(self.api.get(f"/nodes/{part(self.nodes.name(2))}"), 503, "SERVICE_UNAVAILABLE")
 
 
 if __name__ == "__main__":

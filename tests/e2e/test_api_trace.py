@@ -2,7 +2,7 @@
 """Traces over the HTTP API: on one node and on all of them."""
 import unittest
 
-from api import PASSWORD, Api, ApiCase, first_password
+from api import PASSWORD, Api, ApiCase, cluster_password
 from cluster import ClusterCase
 from harness import until
 
@@ -67,7 +67,7 @@ class TraceOfACluster(ClusterCase, ApiCase):
         ports = {i: self.http_port() for i in with_http}
         nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
                                       for i, p in ports.items()})
-        password = first_password(nodes[0])
+        password = cluster_password([nodes[i] for i in with_http])
         api = Api(ports[0]).logged_in("admin", password)
         self.assertEqual(api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
         return nodes, Api(ports[0]).logged_in("admin", PASSWORD)

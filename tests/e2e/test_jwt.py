@@ -184,6 +184,9 @@ class Claims(JwtCase):
         self.comes_in(node, self.token({"sub": "bob"}), client_id="one", username="root")
         self.assertIn("username=bob", node.cli("ctl", "clients", "show", "one").stdout)
         self.is_refused(node, self.token({}), said="names no user")
+        self.assertEqual(node.cli("ctl", "ban", "add", "username", "bob").stdout, "ok\n")
+        self.is_refused(node, self.token({"sub": "bob"}), client_id="one", username="root", reason=0x8A)
+        self.comes_in(node, self.token({"sub": "carl"}), client_id="two", username="root")
 
     def test_in_the_user_name(self):
         node = self.secret_node(**{"from": "username", "username_claim": "sub"})

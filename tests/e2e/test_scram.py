@@ -118,9 +118,9 @@ class Entrance(ScramCase):
         self.enter(guarded)
 
     def test_the_time_for_it_is_that_of_connect(self):
-        node = self.users_node(settings={"mqtt.idle_timeout": "1s"})
+        node = self.users_node(settings={"mqtt.idle_timeout": "3s"})
         client, _, _ = self.begin(node, "anna", "secret")
-        client.expect_closed(timeout=20, allow=())
+        client.expect_closed(timeout=40, allow=())
         until(lambda: self.metric(node, "client.connect_timeout") == 1, 10, "a time-out")
         self.enter(node)
 
@@ -196,11 +196,11 @@ class Again(ScramCase):
         self.assertRegex(node.log(), r'auth refused client_id="c" username="anna" .*method=scram')
 
     def test_an_exchange_that_is_not_finished_changes_nothing(self):
-        node = self.users_node(settings={"mqtt.idle_timeout": "1s"})
+        node = self.users_node(settings={"mqtt.idle_timeout": "3s"})
         client = self.enter(node)
         client.send(auth(0x19, with_data(Dialog("anna", "secret").first))).recv(AUTH)
         other, _, _ = self.begin(node, "anna", "secret", client_id="o")
-        other.expect_closed(timeout=20, allow=())       # so much time has passed
+        other.expect_closed(timeout=40, allow=())       # so much time has passed
         client.subscribe("test")
         client.send(publish("test", b"x"))
         self.assertEqual(client.wait(PUBLISH).payload, b"x")

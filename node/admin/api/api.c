@@ -69,20 +69,27 @@ static void retry_put(struct evhttp_request *req, uint32_t retry_s)
 }
 
 /* Names of nodes come from other nodes: nothing that could end a header. */
-static void missing_put(struct evhttp_request *req, const json_t *missing)
+static void missing_put(struct evhttp_request *req, const json_t *missing, const json_t *why)
 {
-    struct text t = {0};
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
+    struct text names = {0}, reasons = {0};
     size_t i;
     json_t *name;
     json_array_foreach((json_t *)(uintptr_t)missing, i, name)
     {
-        text_add(&t, i ? ", " : "");
-        text_escaped(&t, bytes_of(json_string_value(name), json_string_length(name)), ",");
+        const char *reason = json_str(why, json_string_value(name));
+        text_add(&names, i ? ", " : "");
+        text_escaped(&names, bytes_of(json_string_value(name), json_string_length(name)), ",");
+        text_printf(&reasons, "%s%s", i ? ", " : "", reason ? reason : "no_answer");
     }
-    text_printf(&t, "%c", 0);
-    if (i)
-        evhttp_add_header(evhttp_request_get_output_headers(req), "Covey-Missing", t.p);
-    text_fini(&t);
+    text_printf(&names, "%c", 0);
+    text_printf(&reasons, "%c", 0);
+    if (i) {
+        evhttp_add_header(headers, "Covey-Missing", names.p);
+        evhttp_add_header(headers, "Covey-Missing-Why", reasons.p);
+    }
+    text_fini(&names);
+    text_fini(&reasons);
 }
 
 static void request_end(struct request *r)
@@ -103,7 +110,7 @@ static void request_answer(struct request *r, const json_t *missing)
         struct evhttp_request *req = r->req;
         if (c->retry_s)
             retry_put(req, c->retry_s);
-        missing_put(req, missing);
+        missing_put(req, missing, c->missing_why);
         evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
         r->req = NULL;
         reply(req, c->status, c->answer, r->is_head);

@@ -135,6 +135,8 @@ static void nodes_merge(struct api_call *c)
         json_put(o, "node", json_incref(name));
         json_put(o, "node_status", json_of_str(state ? state : "stopped"));
         json_put(o, "answered", json_false());
+        const char *why = json_str(c->missing_why, json_string_value(name));
+        json_put(o, "reason", json_of_str(why ? why : "no_answer"));
         json_push(all, o);
     }
     json_decref(names);
@@ -159,6 +161,7 @@ static const struct api_shape peer_shape = {
 API_SHAPE(node_shape, "node", API_HAS("node", STRING, "Name of the node"),
           API_HAS("node_status", STRING, "running, or stopped"),
           API_MAY("answered", BOOL, "false: this node has not answered, and there is no more to tell"),
+          API_MAY("reason", STRING, "Then why: down, no_http (it runs without) or no_answer"),
           API_MAY("version", STRING, "Version of the program"),
           API_MAY("edition", STRING, "Always Opensource"), API_MAY("role", STRING, "Always core"),
           API_MAY("uptime", INT, "Milliseconds since the start"),
@@ -209,7 +212,7 @@ const struct api_route api_routes_nodes[] = {
      .shape = &node_shape,
      .tag = "Nodes",
      .summary = "One node",
-     .refusals = "404 NOT_FOUND, 503 SERVICE_UNAVAILABLE"},
+     .refusals = "404 NOT_FOUND, 503 NO_HTTP, 503 SERVICE_UNAVAILABLE"},
     {.method = API_GET,
      .path = "/cluster",
      .role = API_VIEWER,

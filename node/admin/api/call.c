@@ -16,6 +16,7 @@ struct api_call *api_call_new(struct api *api, const struct api_route *route)
     c->env = api->env;
     c->route = route;
     c->query = json_object();
+    c->missing_why = json_object();
     return c;
 }
 
@@ -49,6 +50,7 @@ void api_call_free(struct api_call *c)
     json_decref(c->query);
     json_decref(c->body);
     json_decref(c->answer);
+    json_decref(c->missing_why);
     free(c);
 }
 

@@ -51,6 +51,9 @@ struct api_call {
 
     /* For merge(): [{"node": name, "status": 200, "answer": ...}], those that answered. */
     const json_t *parts;
+    /* Of the nodes whose part is missing, why: {name: "down", "no_http" (it runs without), or "no_answer"}.
+     */
+    json_t *missing_why;
 
     struct event *timer;
     struct list link;                            /* of those that are under way */

@@ -116,12 +116,23 @@ static bool has_success(const json_t *parts)
     return false;
 }
 
+/* Nobody has answered; of one node that was meant it is said why. */
+static void unanswered(const struct fan *f)
+{
+    const char *one = json_string_value(json_array_get(f->missing, 0));
+    const char *why = one ? json_str(f->head->missing_why, one) : NULL;
+    if (json_array_size(f->nodes) == 1 && why && strcmp(why, "no_http") == 0)
+        api_fail(f->head, 503, "NO_HTTP", "The node runs without HTTP, and answers no calls.");
+    else
+        api_fail(f->head, 503, "SERVICE_UNAVAILABLE", "No node has answered.");
+}
+
 static void parts_merge(struct fan *f)
 {
     struct api_call *head = f->head;
     head->parts = f->parts;
     if (json_array_size(f->parts) == 0)
-        api_fail(head, 503, "SERVICE_UNAVAILABLE", "No node has answered.");
+        unanswered(f);
     else if (head->route->scope != API_ALL || !has_success(f->parts))
         parts_choose(head, f->parts);
     else if (head->route->merge)
@@ -182,6 +193,8 @@ static void page_answer(struct fan *f)
         json_put(meta, "count", json_of_u64(f->count));
     if (json_array_size(f->missing))
         json_put(meta, "missing", json_incref(f->missing));
+    if (json_array_size(f->missing))
+        json_put(meta, "missing_why", json_incref(f->head->missing_why));
     api_reply(f->head, 200, page_new(f->head, f->rows, 0, meta));
 }
 
@@ -257,11 +270,21 @@ static void on_here(struct api_call *c, void *arg)
     api_call_free(c);
 }
 
+static void missing_note(const struct part *p, const char *why)
+{
+    json_put(p->fan->head->missing_why, part_node(p), json_of_str(why));
+}
+
 static void on_peer(void *arg, enum err e, struct bytes answer)
 {
     struct part *p = arg;
     int status = 0;
     json_t *value = e == OK ? serve_answer_read(answer, &status) : NULL;
+    const char *state = status ? NULL : fan_node_state(p->fan->head, part_node(p));
+    if (!status)
+        missing_note(p, e == OK && !answer.n                     ? "no_http"
+                        : state && strcmp(state, "running") == 0 ? "no_answer"
+                                                                 : "down");
     part_end(p, status, value);
     json_decref(value);
 }
@@ -276,6 +299,7 @@ static void part_run(struct fan *f, size_t at)
         c->window = f->window;
         api_call_run(c, on_here, p);
     } else if (!a->peers) {
+        missing_note(p, "no_answer");
         part_end(p, 0, NULL);
     } else {
         size_t n;

@@ -68,17 +68,21 @@ static const char *path_of(char path[FIRST_PATH_MAX], const struct admin_conf *c
     return path;
 }
 
+/* Whoever sees the file sees all of it. */
 static bool file_write(const char *path, const char *password)
 {
-    unlink(path); /* one of a start that did not get to its end, or of a user that gave way */
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    char fresh[FIRST_PATH_MAX + 4];
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    unlink(fresh); /* one of a start that did not get to its end */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
     char line[FIRST_PASSWORD_N + 2];
     int n = snprintf(line, sizeof line, "%s\n", password);
     bool is_written = write(fd, line, (size_t)n) == n && fsync(fd) == 0;
-    if (close(fd) != 0 || !is_written)
-        unlink(path);
+    is_written = close(fd) == 0 && is_written && rename(fresh, path) == 0;
+    if (!is_written)
+        unlink(fresh);
     sodium_memzero(line, sizeof line);
     return is_written;
 }

@@ -135,6 +135,7 @@ static json_t *page_schema(json_t *schemas, const struct api_shape *s)
         API_MAY("count", INT, "All rows; left out where counting would mean looking at all"),
         API_HAS("hasnext", BOOL, "Whether there is a next page"),
         API_MAY("missing", ARRAY, "Nodes that did not answer"),
+        API_MAY("missing_why", OBJECT, "Why each did not: down, no_http (it runs without) or no_answer"),
         {0},
     };
     static const struct api_shape meta = {"page_meta", fields, API_CLOSED, API_ANY};

@@ -253,6 +253,7 @@ function traceStop(state, [name]) {
 function traceLog(state, [name], q) {
   const one = traceOf(state, name);
   if (!one) return found(null);
+  if (Number(q.bytes ?? 1) > 65536) return [400, { code: "BAD_REQUEST", message: "bytes: must be from 1 to 65536" }];
   const text = q.node && q.node !== NODES[0] ? "" : one.text;
   const from = Number(q.position ?? 0), piece = text.slice(from, from + Number(q.bytes ?? 1000));
   return [200, { items: piece, meta: { position: from + piece.length, bytes: piece.length } }];

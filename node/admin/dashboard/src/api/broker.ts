@@ -16,6 +16,8 @@ async function pageOf<T>(path: string, query: Query): Promise<Page<T>> {
 
 const listOf = async <T>(path: string, query: Query = {}) => (await pageOf<T>(path, query)).data;
 
+const TRACE_PIECE_BYTES = 65536; // as many as the API gives
+
 export const api = {
   login: (username: string, password: string) => http.post<Login>("login", { username, password }),
   logout: (username: string) => http.post<void>("logout", { username }),
@@ -65,15 +67,15 @@ export const api = {
   traceAdd: (trace: Omit<Trace, "status" | "log_size">) => http.post<Trace>("trace", trace),
   traceStop: (name: string) => http.put<unknown>(`trace/${part(name)}/stop`),
   traceDelete: (name: string) => http.delete<void>(`trace/${part(name)}`),
-  traceLog: (name: string, node: string, position: number, bytes: number) =>
-    http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes }),
+  traceLog: (name: string, node: string, position: number) =>
+    http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes: TRACE_PIECE_BYTES }),
   /* The files of all nodes, one behind the other. */
   traceDownload: async (name: string, nodes: string[]) => {
     const files: [string, string][] = [];
     for (const node of nodes) {
       let text = "";
       for (let position = 0, bytes = 1; bytes > 0; ) {
-        const piece = await http.get<TracePiece>(`trace/${part(name)}/log`, { node, position, bytes: 65536 });
+        const piece = await api.traceLog(name, node, position);
         text += piece.items;
         bytes = piece.meta.bytes ?? 0;
         position = piece.meta.position ?? position + bytes;

@@ -38,6 +38,8 @@ export interface Peer {
 export interface Node {
   node: string;
   node_status?: string; // running, stopped
+  answered?: boolean; // false: there is no more to tell
+  reason?: string; // then: down, no_http, no_answer
   version?: string;
   uptime?: number; // ms
   connections?: number;
