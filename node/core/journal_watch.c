@@ -5,7 +5,6 @@
 #include "node/core/shard_i.h"
 #include "proto/base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct journal_watch {
@@ -101,18 +100,14 @@ void journal_routed(struct shard *sh, const struct publication *p, const struct 
     uint64_t shards = match->remote, peers = peers_of_slots(&sh->node->peers, match->peers);
     struct bytes client = p->conn ? session_id(p->conn->session) : bytes_of(NULL, 0);
     uint32_t others = (uint32_t)__builtin_popcountll(shards) + (uint32_t)__builtin_popcountll(peers);
-    char text[JOURNAL_TEXT_MAX] = "";
     if (!p->receivers || !is_watched(sh, client, p->m.topic))
         return;
-    if (shards)
-        snprintf(text, sizeof text, "And handed to %d other workers of the node",
-                 __builtin_popcountll(shards));
     journal_put(sh, &(struct journal_note){.what = JOURNAL_PUBLISHED,
                                            .client = client,
                                            .topic = p->m.topic,
-                                           .text = shards ? text : NULL,
                                            .peers = peers,
                                            .detail = p->receivers > others ? p->receivers - others : 0,
+                                           .text = shards ? "And to sessions of other workers" : NULL,
                                            .qos = p->m.qos});
 }
 
