@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of this build, alone or in a cluster with a secret, for what is measured here."""
+import base64
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -22,6 +24,13 @@ from mqttlib import Client  # noqa: E402
 
 
 PASSWORD = "a password of the benchmark"
+
+
+def cheap_hash(password):
+    """As a file of passwords has it, and quickly made."""
+    salt = b"0123456789ab"
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 1000)
+    return f"$7$1000${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def free_port():

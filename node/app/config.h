@@ -62,6 +62,7 @@ struct config_node {
     const char *ctl_socket;
     const char *pid_file;
     uint64_t shutdown_timeout_ms;
+    bool core_dumps;
 };
 
 struct config_mqtt {
@@ -272,6 +273,7 @@ struct config_listener {
     bool enable;
     bool is_loopback;                  /* only this machine can reach it */
     bool allow_anonymous;              /* of a client that no authentication has checked */
+    const char *mountpoint;            /* "": none */
     struct config_list authentication; /* names of methods, as given */
     struct vet_chain vet;
     bool nodelay;

@@ -2,6 +2,7 @@
 #include "node/app/config_build.h"
 #include "node/auth/hook.h"
 #include "node/core/auto_subscribe.h"
+#include "node/core/mount.h"
 #include "node/core/rewrite.h"
 #include "node/core/topic_metrics.h"
 #include "node/io/access.h"
@@ -181,6 +182,7 @@ static void listener_check(struct config_build *b, size_t at)
     const struct config_item *bind = config_build_listener_item(b, at, "bind");
     bool has_ssl = l->kind == LISTENER_SSL || l->kind == LISTENER_WSS;
     bool has_ws = l->kind == LISTENER_WS || l->kind == LISTENER_WSS;
+    const char *fault;
     if (!l->enable) {
         if (has_ssl && is_touched(b, at) && config_build_listener_item(b, at, "enable")->is_auto)
             config_build_note(
@@ -192,6 +194,8 @@ static void listener_check(struct config_build *b, size_t at)
         config_build_note(b, CONFIG_ERROR, bind, "must be given: the address that the listener listens on");
         return;
     }
+    if ((fault = mount_judge(l->mountpoint)))
+        config_build_note(b, CONFIG_ERROR, config_build_listener_item(b, at, "mountpoint"), fault);
     if (l->path) {
         unix_check(b, at);
         return;

@@ -67,6 +67,8 @@ const struct config_key config_keys[] = {
         "file with the process id; auto is covey.pid in node.data_dir"),
     KEY("node.shutdown_timeout", DURATION, SECONDS, node.shutdown_timeout_ms, "15s", 0, MS_H, NULL,
         "time to say goodbye to clients and to store what is on its way when the node stops"),
+    KEY("node.core_dumps", BOOL, 0, node.core_dumps, "false", 0, 0, NULL,
+        "leave core dumps, and let processes of the same user look into the memory, with passwords and keys in it"),
 
     ENABLE_KEY("listeners.tcp.<name>."),
     LISTENER_KEYS("listeners.tcp.<name>.", "127.0.0.1:1883"),

@@ -18,6 +18,8 @@
          "bytes a second of each client, the same way"),                                                     \
     LKEY(k "max_packet_size", SIZE, RELOAD | AUTO, max_packet_size, "auto", 64, 256 * MB, NULL,              \
          "largest MQTT packet; auto is mqtt.max_packet_size"),                                               \
+    LKEY(k "mountpoint", STRING, RELOAD, mountpoint, "", 0, 1024, NULL,                                     \
+         "prefix of all topics of its clients, such as tenant/${clientid}/, which they do not see; empty is none"), \
     LKEY(k "allow_anonymous", BOOL, RELOAD | AUTO, allow_anonymous, "auto", 0, 0, NULL,                      \
          "let in clients that no authentication has checked; auto is mqtt.allow_anonymous"),                 \
     LKEY(k "authentication", LIST, RELOAD, authentication, "[auto]", 0, 8, NULL,                                  \

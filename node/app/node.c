@@ -3,6 +3,7 @@
 
 #include "node/admin/admin.h"
 #include "node/app/cluster.h"
+#include "node/app/core_dumps.h"
 #include "node/app/logger.h"
 #include "node/app/notify.h"
 #include "node/app/reload.h"
@@ -14,6 +15,7 @@
 #include "proto/base/mem.h"
 #include "storage/writer.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -428,6 +430,10 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
     sigset_t set;
     if (sodium_init() < 0) {
         LOG(log, LOG_ERROR, "node no random numbers from the system");
+        return 1;
+    }
+    if (!conf->node.core_dumps && !core_dumps_off()) {
+        LOG(log, LOG_ERROR, "node core dumps cannot be turned off error=\"%s\"", strerror(errno));
         return 1;
     }
     signals_block(&set);

@@ -105,6 +105,7 @@ struct settings settings_of_listener(const struct config *conf, const struct con
     s.listener = l->id;
     s.anonymous_allowed = l->allow_anonymous;
     s.vet = l->vet;
+    s.mountpoint = l->mountpoint;
     s.packet_size_max = clamp32(l->max_packet_size);
     s.messages_rate_max = limit64(l->messages_rate);
     s.bytes_rate_max = limit64(l->bytes_rate);

@@ -159,7 +159,9 @@ bool pwhash_verify(const char *text, struct bytes password)
         return crypto_pwhash_argon2id_str_verify(text, (const char *)password.p, password.n) == 0;
     if (is_bcrypt(text))
         return bcrypt_verify(text, password);
-    if (scram_verifier_is(text))
-        return scram_verifier_fits(text, password);
-    return pbkdf2_parse(text, &p) && pbkdf2_verify(&p, password);
+    /* HMAC fills a key up with zeros: with some at its end a password would be as good as without. */
+    bool has_nul = password.n && memchr(password.p, 0, password.n);
+    bool fits = scram_verifier_is(text) ? scram_verifier_fits(text, password)
+                                        : pbkdf2_parse(text, &p) && pbkdf2_verify(&p, password);
+    return fits && !has_nul;
 }

@@ -3,6 +3,7 @@
 
 #include "node/core/conn_i.h"
 #include "node/core/expand.h"
+#include "node/core/mount.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
@@ -82,6 +83,8 @@ static void one(struct conn *c, struct subscribe_item item)
         names.username = bytes_str(s->username);
     if (topic_expand(item.filter, &names, filter, &n)) {
         item.filter = bytes_of(filter, n);
+        if (c->is_mounted)
+            item.filter = mount_filter(sh, s->mount, item.filter);
         if (session_subscribe(s, &item, 0, &why) < RC_UNSPECIFIED_ERROR)
             return;
     }

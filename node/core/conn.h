@@ -87,6 +87,8 @@ struct conn {
     uint8_t is_bridge : 1;
     uint8_t is_enhanced : 1;  /* its CONNECT named an Authentication Method */
     uint8_t is_superuser : 1; /* authorization lets it do everything, see vet.h */
+    uint8_t is_mounted : 1;   /* its topics have a mountpoint, the session's */
+    uint8_t own_form : 1;     /* what it is sent is encoded for it alone */
     uint8_t out_waits : 1;    /* more is to be written once there is room in out */
     uint8_t out_held : 1;     /* the I/O layer must not write yet; the connection gets dirty when it may */
     uint16_t receive_used;    /* QoS 1 and 2 from the client not yet acknowledged [MQTT-3.3.4-7] */

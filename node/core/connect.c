@@ -3,11 +3,13 @@
 #include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/enhanced.h"
+#include "node/core/mount.h"
 #include "node/core/note.h"
 #include "node/core/pace.h"
 #include "node/core/publish_out.h"
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
+#include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
@@ -17,6 +19,8 @@
 #include <stdlib.h>
 
 enum { CLIENT_ID_V31_MAX = 23, ASSIGNED_MAX = 48 };
+
+static const char will_reserved[] = "The Will Topic is reserved for the server";
 
 /* A CONNACK and, when it refuses, the end [MQTT-3.2.2-7]. */
 static bool connack_send(struct conn *c, const struct connack *a)
@@ -89,7 +93,7 @@ static enum reason connect_judge(const struct conn *c, const struct connect *k, 
     }
     if (k->will.topic.p[0] == '$' && (bytes_starts(k->will.topic, bytes_of("$SYS", 4)) ||
                                       bytes_starts(k->will.topic, bytes_of("$share", 6)))) {
-        *text = "The Will Topic is reserved for the server";
+        *text = will_reserved;
         return RC_TOPIC_NAME_INVALID;
     }
     return RC_SUCCESS;
@@ -115,7 +119,7 @@ static uint32_t expiry_of(const struct settings *set, const struct connect *k)
     return e < set->session_expiry_max_s ? e : set->session_expiry_max_s;
 }
 
-static void conn_open(struct conn *c, const struct connect *k)
+static void conn_open(struct conn *c, const struct connect *k, const struct mount *mount)
 {
     const struct settings *set = c->settings;
     bool by_server = set->server_keep_alive_s && k->version == MQTT_V5;     /* others could not be told */
@@ -127,6 +131,8 @@ static void conn_open(struct conn *c, const struct connect *k)
     c->alias_out_max =
         k->topic_alias_max < set->topic_alias_out_max ? k->topic_alias_max : set->topic_alias_out_max;
     c->is_bridge = k->is_bridge;
+    c->is_mounted = mount != NULL;
+    c->own_form = c->is_mounted || c->alias_out_max;
     pace_init(c);
     if (k->has_username && !c->username) /* else whoever checked it has given it another one */
         c->username = mem_dup(k->username.p, k->username.n);
@@ -183,7 +189,9 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     return session_new(sh, id, 0);
 }
 
-static void session_take_settings(struct session *s, struct conn *c, const struct connect *k)
+/* Takes mount. */
+static void session_take_settings(struct session *s, struct conn *c, const struct connect *k,
+                                  struct mount *mount)
 {
     const struct settings *set = c->settings;
     bool was_persistent = session_is_persistent(s);
@@ -194,6 +202,8 @@ static void session_take_settings(struct session *s, struct conn *c, const struc
         k->receive_max < set->inflight_max ? k->receive_max : set->inflight_max; /* [MQTT-3.3.4-9] */
     free(s->username);
     s->username = c->username ? mem_dup(c->username, strlen(c->username)) : NULL;
+    free(s->mount);
+    s->mount = mount;
     if (session_is_persistent(s)) {
         will_set(s, k);
         persist_session(s);
@@ -234,8 +244,29 @@ static struct bytes username_of(const struct conn *c, const struct connect *k)
     return k->has_username ? k->username : bytes_of(NULL, 0);
 }
 
+/* What the will's topic stands for takes its place: what becomes of the rules for it, and of the client's
+ * names, until it is published does not matter. False: refused. */
+static bool will_take(struct conn *c, struct connect *k, struct bytes id, const struct mount *mount)
+{
+    struct shard *sh = c->shard;
+    struct bytes username = username_of(c, k);
+    if (sh->rewrite)
+        k->will.topic = rewrite_topic(sh->rewrite, REWRITE_PUBLISH, k->will.topic, id, username);
+    const char *denied = gate_will(c, id, username, k->will.topic);
+    if (denied)
+        return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
+    if (!mount)
+        return true;
+    struct bytes whole = mount_topic(sh, mount, k->will.topic);
+    if (whole.p == k->will.topic.p)
+        return connect_refuse(c, RC_TOPIC_NAME_INVALID, will_reserved);
+    enum topic_verdict v = topic_name_check(whole, c->settings->topic_levels_max);
+    k->will.topic = whole;
+    return v == TOPIC_OK || connect_refuse(c, RC_TOPIC_NAME_INVALID, topic_verdict_text(v));
+}
+
 /* stamp: of the claim that was granted; 0: none was asked for. */
-static bool connect_accept(struct conn *c, const struct connect *k, uint64_t stamp)
+static bool connect_accept(struct conn *c, struct connect *k, uint64_t stamp)
 {
     const struct settings *set = c->settings;
     char assigned[ASSIGNED_MAX];
@@ -245,12 +276,17 @@ static bool connect_accept(struct conn *c, const struct connect *k, uint64_t sta
         id = id_assign(c->shard, assigned);
         a.assigned_client_id = id; /* [MQTT-3.1.3-7] */
     }
-    const char *denied = k->has_will ? gate_will(c, id, username_of(c, k), k->will.topic) : NULL;
-    if (denied)
-        return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
+    const char *why;
+    struct mount *mount = mount_new(c->shard, set->mountpoint, c, id, username_of(c, k), &a.code, &why);
+    if (a.code != RC_SUCCESS)
+        return connect_refuse(c, a.code, why);
+    if (k->has_will && !will_take(c, k, id, mount)) {
+        free(mount);
+        return false;
+    }
     struct session *s = session_get(c, k, id, &a.session_present);
-    conn_open(c, k);
-    session_take_settings(s, c, k);
+    conn_open(c, k, mount);
+    session_take_settings(s, c, k, mount);
     if (stamp) {
         s->stamp = stamp;
         claim_tell_again(s); /* meanwhile it may have been granted to somebody else */

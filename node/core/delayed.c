@@ -2,6 +2,7 @@
 #include "node/core/delayed.h"
 
 #include "node/core/deliver.h"
+#include "node/core/mount.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -111,7 +112,7 @@ enum reason delayed_publish(struct shard *sh, struct publication *p)
     if (!set->delayed_available || !sh->reader || !delayed_parse(p->m.topic, sh->wall_ms, &when_ms, &m.topic))
         return refuse(sh, p, RC_TOPIC_NAME_INVALID);
     const struct match *of_then = subs_match(&sh->subs, m.topic, &verdict);
-    if (!of_then || of_then->special)
+    if (!of_then || of_then->special == TOPIC_DELAYED || match_is_reserved(of_then, p->conn))
         return refuse(sh, p, RC_TOPIC_NAME_INVALID);
     if (unlikely(sh->gate.acl != NULL) && p->conn &&
         (p->denied = gate_publish(sh, p->conn->session, of_then))) {

@@ -38,6 +38,11 @@ static uint32_t placeholder(struct writer *w, struct bytes t, const struct expan
             return (uint32_t)strlen(usernames[i]);
         }
     }
+    static const char cert_name[] = "${cert_common_name}";
+    if (names->cert_name && bytes_starts(t, bytes_str(cert_name))) {
+        put_name(w, *names->cert_name);
+        return sizeof cert_name - 1;
+    }
     if (names->groups && t.n > 1 && t.p[0] == '$' && t.p[1] >= '1' && t.p[1] <= '9') {
         put(w, names->groups[t.p[1] - '0']);
         return 2;

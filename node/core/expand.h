@@ -2,9 +2,9 @@
 #ifndef COVEY_CORE_EXPAND_H
 #define COVEY_CORE_EXPAND_H
 
-/* Topics that are made from a template of the configuration: ${clientid} or %c, ${username} or %u, and $1 to
- * $9 for what an expression has found. Names are taken literally: one that is empty or has + or # in it makes
- * no topic, so that nobody gets a wildcard by his name. */
+/* Topics that are made from a template of the configuration: ${clientid} or %c, ${username} or %u,
+ * ${cert_common_name}, and $1 to $9 for what an expression has found. Names are taken literally: one that is
+ * empty or has + or # in it makes no topic, so that nobody gets a wildcard by his name. */
 
 #include "proto/base/bytes.h"
 
@@ -12,8 +12,9 @@ enum { EXPAND_GROUPS = 10, EXPAND_BYTES_MAX = 65535 };
 
 struct expand_names {
     struct bytes client_id;
-    struct bytes username;      /* n 0: none */
-    const struct bytes *groups; /* EXPAND_GROUPS of them; NULL: $1 stands for itself */
+    struct bytes username;         /* n 0: none */
+    const struct bytes *groups;    /* EXPAND_GROUPS of them; NULL: $1 stands for itself */
+    const struct bytes *cert_name; /* NULL: ${cert_common_name} stands for itself */
 };
 
 /* Writes at most EXPAND_BYTES_MAX bytes to out. False: it comes to no topic. */

@@ -3,6 +3,7 @@
 
 #include "node/core/deliver.h"
 #include "node/core/identity.h"
+#include "node/core/mount.h"
 #include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -325,12 +326,23 @@ static const char *refuse(struct shard *sh, const struct acl_client *c, struct a
     return why;
 }
 
+/* Rules are about topics as the client has them, without its mountpoint. */
+static uint64_t hash_of(struct shard *sh, struct bytes topic)
+{
+    return hash_bytes(topic.p, topic.n, sh->node->conf.seed);
+}
+
 /* ---- questions ------------------------------------------------------------------------------------ */
 
 const char *gate_publish(struct shard *sh, struct session *s, const struct match *match)
 {
     struct bytes topic = bytes_of(match->topic, match->topic_n);
-    struct verdict verdict = verdict_on(sh, s, ACL_PUBLISH, match->hash, topic);
+    uint64_t hash = match->hash;
+    if (unlikely(s->mount != NULL)) {
+        topic = mount_off(s->mount, topic);
+        hash = hash_of(sh, topic);
+    }
+    struct verdict verdict = verdict_on(sh, s, ACL_PUBLISH, hash, topic);
     if (likely(verdict.allows))
         return NULL;
     COUNT(sh, ACL_DENIED_PUBLISH);
@@ -385,8 +397,8 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
     struct acl_client c = client_of(sh, s);
     if (s->ident->is_superuser)
         return true;
-    struct verdict verdict =
-        judge_topic(sh, &c, s->ident->own, ACL_PUBLISH, delayed_topic(topic, sh->wall_ms));
+    topic = mount_off(s->mount, delayed_topic(topic, sh->wall_ms));
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, ACL_PUBLISH, topic);
     if (verdict.allows || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_WILL);
@@ -398,8 +410,8 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
 {
     if (likely(!sh->gate.acl))
         return true;
-    uint64_t hash = hash_bytes(topic.p, topic.n, sh->node->conf.seed);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash, topic);
+    topic = mount_off(s->mount, topic);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
     if (likely(verdict.allows) || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
@@ -417,8 +429,8 @@ bool gate_lets_pass(struct shard *sh, const struct publication *p, struct subscr
     if (sub->pass >> ROUND_SHIFT != g->pass >> ROUND_SHIFT) {
         bool is_whole;
         struct acl_client c = client_of(sh, sub->session);
-        struct verdict verdict =
-            judge_filter(sh, &c, sub->session->ident->own, route_filter(sub->route), &is_whole);
+        struct bytes filter = mount_off(sub->session->mount, route_filter(sub->route));
+        struct verdict verdict = judge_filter(sh, &c, sub->session->ident->own, filter, &is_whole);
         bool all = sub->session->ident->is_superuser || (is_whole && verdict.allows);
         sub->pass = (uint8_t)((g->pass & ~PASS_BITS) | (all ? PASS_WHOLE : PASS_BY_TOPIC));
     }
@@ -430,7 +442,7 @@ const char *gate_explain(struct shard *sh, struct session *s, enum acl_action ac
     if (!sh->gate.acl)
         return NULL;
     struct acl_client c = client_of(sh, s);
-    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, topic);
+    struct verdict verdict = judge_topic(sh, &c, s->ident->own, action, mount_off(s->mount, topic));
     if (verdict.allows || (action == ACL_SUBSCRIBE && is_undecided(sh, s)))
         return NULL;
     return acl_why(verdict.is_own ? s->ident->own : sh->gate.acl, verdict.rule);

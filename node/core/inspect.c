@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/inspect.h"
 
+#include "node/core/mount.h"
 #include "node/core/routes_i.h"
 #include "node/core/shard_i.h"
 #include "proto/base/mem.h"
@@ -72,7 +73,8 @@ static void put_session(struct inspect_buf *out, const struct session *s)
 {
     const char *username = username_of(s);
     size_t username_n = username ? strlen(username) : 0;
-    struct inspect_session *r = inspect_record(out, sizeof *r, s->id_n + username_n);
+    struct bytes mountpoint = mount_prefix(s->mount);
+    struct inspect_session *r = inspect_record(out, sizeof *r, s->id_n + username_n + mountpoint.n);
     r->number = s->number;
     r->created_ms = s->created_ms;
     r->since_ms = s->since_ms;
@@ -93,7 +95,8 @@ static void put_session(struct inspect_buf *out, const struct session *s)
     r->id_n = s->id_n;
     r->has_username = username != NULL;
     r->username_n = (uint32_t)username_n;
-    bytes_put(bytes_put(r->text, session_id(s)), bytes_of(username, username_n));
+    r->mountpoint_n = mountpoint.n;
+    bytes_put(bytes_put(bytes_put(r->text, session_id(s)), bytes_of(username, username_n)), mountpoint);
 }
 
 static uint32_t bits_reverse(uint32_t v)

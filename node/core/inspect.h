@@ -50,6 +50,7 @@ struct inspect_session {
     uint16_t port;
     uint16_t id_n;
     uint32_t username_n;
+    uint32_t mountpoint_n; /* 0: none */
     bool has_username;
     bool is_connected;
     bool clean_start;
@@ -57,7 +58,7 @@ struct inspect_session {
     uint8_t version;      /* enum mqtt_version */
     const char *listener; /* "tcp:default"; NULL: not connected; lives as long as the node */
     char address[46];
-    uint8_t text[]; /* client id, user name */
+    uint8_t text[]; /* client id, user name, mountpoint */
 };
 static inline struct bytes inspect_session_id(const struct inspect_session *s)
 {
@@ -66,6 +67,11 @@ static inline struct bytes inspect_session_id(const struct inspect_session *s)
 static inline struct bytes inspect_session_username(const struct inspect_session *s)
 {
     return bytes_of(s->text + s->id_n, s->username_n);
+}
+
+static inline struct bytes inspect_session_mountpoint(const struct inspect_session *s)
+{
+    return bytes_of(s->text + s->id_n + s->username_n, s->mountpoint_n);
 }
 
 struct subscription;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/node.h"
 
+#include "node/core/mount.h"
 #include "node/core/queue_disk.h"
 #include "node/core/retained.h"
 #include "node/core/shard_i.h"
@@ -176,6 +177,7 @@ static void load_session(struct loader *l, uint64_t number, const struct record_
     s->stamp = s->since_ms << 16;
     if (r->username.n)
         s->username = mem_dup(r->username.p, r->username.n);
+    s->mount = mount_of(r->mountpoint);
     if (r->will) {
         s->will = mem_alloc(sizeof *s->will);
         *s->will = (struct will){msg_ref(r->will), r->will_delay_s};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/mount.h"
 #include "node/core/parcel_i.h"
 #include "node/core/publish_out.h"
 #include "node/core/subscribe.h"
@@ -204,6 +205,7 @@ static struct session *session_make(struct shard *sh, const struct record_sessio
     s->since_ms = r->offline_since_ms ? r->offline_since_ms : sh->wall_ms;
     if (r->username.n)
         s->username = mem_dup(r->username.p, r->username.n);
+    s->mount = mount_of(r->mountpoint);
     if (r->will) {
         s->will = mem_alloc(sizeof *s->will);
         *s->will = (struct will){msg_ref(r->will), r->will_delay_s};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/conn_i.h"
+#include "node/core/mount.h"
 #include "node/core/parcel_i.h"
 
 #include "node/core/note.h"
@@ -91,6 +92,7 @@ static struct bytes session_bytes(const struct session *s)
         .offline_since_ms = s->since_ms,
         .will = s->will ? s->will->msg : NULL,
         .will_delay_s = s->will ? s->will->delay_s : 0,
+        .mountpoint = mount_prefix(s->mount),
     };
     uint8_t *b = mem_alloc(record_session_size(&r));
     record_session_put(b, &r);

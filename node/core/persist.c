@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/persist.h"
 
+#include "node/core/mount.h"
 #include "node/core/pending.h"
 #include "node/core/queue_disk.h"
 #include "node/core/retained.h"
@@ -71,6 +72,7 @@ void persist_session(struct session *s)
         .offline_since_ms = s->conn ? 0 : s->since_ms,
         .will = s->will ? s->will->msg : NULL,
         .will_delay_s = s->will ? s->will->delay_s : 0,
+        .mountpoint = mount_prefix(s->mount),
     };
     uint32_t n = record_session_size(&r);
     struct store_batch *keep = &s->shard->persist.keep;

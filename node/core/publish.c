@@ -2,6 +2,7 @@
 #include "node/core/conn_i.h"
 #include "node/core/delayed.h"
 #include "node/core/deliver.h"
+#include "node/core/mount.h"
 #include "node/core/note.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
@@ -98,19 +99,9 @@ static void publication_of(struct publication *pub, struct conn *c, const struct
     }
 }
 
-/* Routes and stores; answers the code for the acknowledgement. */
-static enum reason publish_route(struct conn *c, struct publication *pub, const struct match *match)
+static inline enum reason plain_route(struct conn *c, struct publication *pub, const struct match *match)
 {
     struct shard *sh = c->shard;
-    if (unlikely(match->special)) {
-        if (match->special == TOPIC_DELAYED)
-            return delayed_publish(sh, pub);
-        COUNT(sh, REFUSED_TOPIC);
-        note_conn(c, JOURNAL_PUBLISH_REFUSED, pub->m.topic, RC_TOPIC_NAME_INVALID,
-                  "This topic is reserved for the server");
-        pub->failed = RC_TOPIC_NAME_INVALID;
-        return RC_TOPIC_NAME_INVALID;
-    }
     if (unlikely(sh->gate.acl != NULL) && (pub->denied = gate_publish(sh, c->session, match))) {
         pub->failed = RC_NOT_AUTHORIZED;
         note_conn(c, JOURNAL_PUBLISH_DENIED, pub->m.topic, RC_NOT_AUTHORIZED, pub->denied);
@@ -122,6 +113,25 @@ static enum reason publish_route(struct conn *c, struct publication *pub, const 
     if (pub->failed)
         return pub->failed;
     return pub->receivers ? RC_SUCCESS : RC_NO_MATCHING_SUBSCRIBERS;
+}
+
+static enum reason special_route(struct conn *c, struct publication *pub, const struct match *match)
+{
+    if (match->special == TOPIC_DELAYED)
+        return delayed_publish(c->shard, pub);
+    if (!match_is_reserved(match, c))
+        return plain_route(c, pub, match);
+    COUNT(c->shard, REFUSED_TOPIC);
+    note_conn(c, JOURNAL_PUBLISH_REFUSED, pub->m.topic, RC_TOPIC_NAME_INVALID,
+              "This topic is reserved for the server");
+    pub->failed = RC_TOPIC_NAME_INVALID;
+    return RC_TOPIC_NAME_INVALID;
+}
+
+/* Routes and stores; answers the code for the acknowledgement. */
+static enum reason publish_route(struct conn *c, struct publication *pub, const struct match *match)
+{
+    return unlikely(match->special) ? special_route(c, pub, match) : plain_route(c, pub, match);
 }
 
 static const char *refusal_text(const struct publication *pub, enum reason code)
@@ -259,9 +269,13 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
     sh->counters.v[C_MESSAGES_QOS0_RECEIVED + p.m.qos]++;
     if (unlikely(p.alias) && !alias_resolve(c, &p))
         return false;
+    bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
+    if (unlikely(c->is_mounted)) {
+        p.m.topic = mount_topic(sh, c->session->mount, p.m.topic);
+        is_rewritten = true;
+    }
     if (unlikely(sh->tracer.on))
         trace_publish_received(c, &p);
-    bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);
     if (!publish_judge(c, &p, match, verdict))
         return false;

@@ -2,6 +2,7 @@
 #include "node/core/publish_out.h"
 
 #include "node/core/conn_i.h"
+#include "node/core/mount.h"
 #include "node/core/note.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
@@ -153,6 +154,8 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
     o.retain = how->retain;
     o.subscription_ids = how->ids;
     o.subscription_ids_n = how->ids_n;
+    if (unlikely(c->is_mounted))
+        o.topic = mount_off(c->session->mount, o.topic);
     uint32_t size = publish_size(c->version, &o);
     if (unlikely(is_too_large(c, size))) {
         drop_too_large(sh, c, p);
@@ -177,7 +180,7 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
 bool conn_publish(struct shard *sh, struct conn *c, struct publication *p, const struct publish_how *how)
 {
     unsigned v5 = c->version == MQTT_V5 ? FORM_V5 : 0;
-    if (p->m.payload.n >= OUTBUF_REF_MIN || (v5 && (how->ids_n || c->alias_out_max)))
+    if (p->m.payload.n >= OUTBUF_REF_MIN || c->own_form || (v5 && how->ids_n))
         return publish_own(sh, c, p, how);
     uint32_t n;
     const uint8_t *form = form_get(sh, p, v5 | (how->qos ? FORM_QOS : 0), &n);

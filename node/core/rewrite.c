@@ -108,7 +108,7 @@ struct bytes rewrite_topic(struct rewrite *r, enum rewrite_action action, struct
 {
     struct topic_filter f = {.filter = topic};
     struct bytes groups[EXPAND_GROUPS];
-    struct expand_names names = {client_id, username, groups};
+    struct expand_names names = {.client_id = client_id, .username = username, .groups = groups};
     uint32_t n;
     if (action == REWRITE_SUBSCRIBE && topic_filter_parse(topic, 0, &f) != TOPIC_OK)
         return topic;

@@ -71,6 +71,7 @@ void session_free(struct session *s)
     free(s->will);
     free(s->subs);
     free(s->username);
+    free(s->mount);
     gate_ident_free(s->ident);
     free(s);
 }
@@ -330,8 +331,6 @@ void will_publish(struct session *s)
     struct publication p = {.msg = w->msg, .client_hash = s->hash};
     p.m = msg_view(w->msg, w->msg->created_ms); /* its expiry starts now */
     p.origin = s->number;
-    if (sh->rewrite)
-        p.m.topic = rewrite_of(s, REWRITE_PUBLISH, p.m.topic);
     if (!gate_lets_will(sh, s, p.m.topic)) {
         msg_unref(w->msg);
         free(w);

@@ -14,6 +14,7 @@
 #include "node/core/wheel.h"
 
 struct conn;
+struct mount;
 struct shard;
 struct parcel;
 
@@ -32,6 +33,7 @@ struct session {
     struct subscription **subs;
     char *username;           /* NULL: none */
     struct gate_ident *ident; /* NULL: no rule has looked at it yet */
+    struct mount *mount;      /* of its last connection; NULL: none */
     uint32_t subs_n;
     uint32_t subs_cap;
     struct wheel_timer timer; /* will delay, then expiry; ids that wait for PUBREL */

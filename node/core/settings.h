@@ -39,6 +39,7 @@ struct settings {
     const char *listener;   /* "tcp:default" */
     bool anonymous_allowed; /* of a client that no method knows */
     struct vet_chain vet;
+    const char *mountpoint;   /* of its clients, see mount.h; NULL or "": none */
     uint32_t packet_size_max; /* bytes after which a packet is refused, fixed header included */
     uint16_t client_id_bytes_max;
     uint16_t topic_levels_max; /* 0: no limit */

@@ -95,6 +95,7 @@ void shard_free(struct shard *sh)
     flapping_fini(&sh->flapping);
     exclusives_fini(&sh->exclusives);
     rewrite_free(sh->rewrite);
+    free(sh->mounted);
     topic_metrics_fini(&sh->topic_metrics);
     slow_subs_fini(&sh->slow_subs);
     journal_fini(&sh->journal);

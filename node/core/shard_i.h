@@ -93,6 +93,7 @@ struct shard {
     struct bytes connecting; /* client id of the CONNECT that may be refused, until it is answered */
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
+    uint8_t *mounted;        /* where mount.c puts topics together; NULL: nobody has a mountpoint */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
     struct list paced;     /* struct pace of connections that send too fast */

@@ -199,7 +199,7 @@ static enum topic_special special_of(struct bytes t)
     bool is_reserved = bytes_starts(t, bytes_of("$SYS/", 5)) || bytes_starts(t, bytes_of("$share/", 7)) ||
                        bytes_starts(t, bytes_of("$exclusive/", 11)) || bytes_eq(t, bytes_of("$SYS", 4)) ||
                        bytes_eq(t, bytes_of("$share", 6));
-    return is_reserved ? TOPIC_RESERVED : TOPIC_PLAIN;
+    return is_reserved ? TOPIC_RESERVED : TOPIC_DOLLAR;
 }
 
 /* Counts first, so that the whole answer is one allocation. */

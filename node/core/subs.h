@@ -47,6 +47,7 @@ enum topic_special {
     TOPIC_PLAIN,
     TOPIC_RESERVED, /* $SYS/.., $share/..: not for clients to publish */
     TOPIC_DELAYED,  /* $delayed/.., see delayed.h */
+    TOPIC_DOLLAR,   /* others with $: not for clients with a mountpoint, which they would not be under */
 };
 
 struct match {

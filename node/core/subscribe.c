@@ -4,6 +4,7 @@
 #include "node/core/client_events.h"
 #include "node/core/conn_i.h"
 #include "node/core/exclusive.h"
+#include "node/core/mount.h"
 #include "node/core/refusals.h"
 #include "node/core/retained.h"
 #include "node/core/rewrite.h"
@@ -232,10 +233,12 @@ bool on_subscribe(struct conn *c, const uint8_t *body, uint32_t n)
         }
         if (unlikely(c->shard->rewrite != NULL))
             item.filter = rewrite_of(s, REWRITE_SUBSCRIBE, item.filter);
-        bool is_open =
-            unlikely(item.filter.n && item.filter.p[0] == '$') && is_fresh_exclusive(s, item.filter);
         const char *denied =
             unlikely(c->shard->gate.acl != NULL) ? gate_subscribe(c->shard, s, item.filter) : NULL;
+        if (unlikely(c->is_mounted))
+            item.filter = mount_filter(c->shard, s->mount, item.filter);
+        bool is_open =
+            unlikely(item.filter.n && item.filter.p[0] == '$') && is_fresh_exclusive(s, item.filter);
         if (denied) {
             snprintf(b->why, sizeof b->why, "%s", denied);
             b->text = b->why;
@@ -281,6 +284,8 @@ bool on_unsubscribe(struct conn *c, const uint8_t *body, uint32_t n)
     while (unsubscribe_next(&sub, &filter)) {
         if (unlikely(c->shard->rewrite != NULL))
             filter = rewrite_of(s, REWRITE_SUBSCRIBE, filter);
+        if (unlikely(c->is_mounted))
+            filter = mount_filter(c->shard, s->mount, filter);
         enum reason code = session_unsubscribe(s, filter, &b->text);
         b->codes[b->n++] = (uint8_t)code;
         stored |= code == RC_SUCCESS && session_is_persistent(s);

@@ -16,6 +16,17 @@ enum {
     STREAM = 1,
 };
 
+/* Additions of version 2: type, two bytes of length, value. */
+enum {
+    TLV_HEAD = 3,
+    TLV_CRC32C = 0x03,
+    TLV_SSL = 0x20,
+    TLV_SSL_CN = 0x22,
+    SSL_HEAD = 5, /* what the client did, what verifying it came to */
+    CLIENT_SSL = 0x01,
+    CLIENT_CERT = 0x02 | 0x04, /* in this connection, or in its TLS session */
+};
+
 static const uint8_t v2_signature[12] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
                                          0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
 
@@ -93,15 +104,92 @@ static uint16_t u16(const uint8_t *p)
     return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-static enum proxy_result v2_source(const uint8_t *p, size_t n, uint8_t family, struct proxy_header *out)
+/* Castagnoli's polynomial, as RFC 3309 has it; bit by bit, since headers are few and short. */
+static uint32_t crc32c(uint32_t crc, const uint8_t *p, size_t n)
 {
-    bool is_v4 = family == FAMILY_INET;
-    size_t address_n = is_v4 ? 4 : 16;
-    if (n < 2 * address_n + 4)
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return crc;
+}
+
+/* The next addition of *rest, which moves on behind it. False: it does not fit in. */
+static bool tlv_take(struct bytes *rest, uint8_t *type, struct bytes *value)
+{
+    if (rest->n < TLV_HEAD || rest->n - TLV_HEAD < u16(rest->p + 1))
+        return false;
+    *type = rest->p[0];
+    *value = bytes_of(rest->p + TLV_HEAD, u16(rest->p + 1));
+    *rest = bytes_of(value->p + value->n, rest->n - TLV_HEAD - value->n);
+    return true;
+}
+
+/* Over the whole header, with the checksum itself as four zeros. */
+static bool checksum_is_right(struct bytes header, struct bytes sum)
+{
+    static const uint8_t zeros[4];
+    const uint8_t *behind = sum.p + sizeof zeros;
+    uint32_t crc = crc32c(UINT32_MAX, header.p, (size_t)(sum.p - header.p));
+    crc = crc32c(crc, zeros, sizeof zeros);
+    crc = crc32c(crc, behind, (size_t)(header.p + header.n - behind));
+    return be32_get(sum.p) == (crc ^ UINT32_MAX);
+}
+
+static bool ssl_read(struct bytes value, struct proxy_header *out)
+{
+    struct bytes part;
+    uint8_t type;
+    if (value.n < SSL_HEAD)
+        return false;
+    bool is_verified = (value.p[0] & CLIENT_SSL) && (value.p[0] & CLIENT_CERT) && be32_get(value.p + 1) == 0;
+    for (struct bytes rest = bytes_of(value.p + SSL_HEAD, value.n - SSL_HEAD); rest.n;) {
+        if (!tlv_take(&rest, &type, &part))
+            return false;
+        if (type == TLV_SSL_CN && is_verified)
+            out->cert_name = part;
+    }
+    return true;
+}
+
+static enum proxy_result v2_additions(struct bytes header, struct bytes rest, struct proxy_header *out)
+{
+    struct bytes value, sum = {0};
+    uint8_t type;
+    while (rest.n) {
+        if (!tlv_take(&rest, &type, &value))
+            return PROXY_BAD;
+        if (type == TLV_CRC32C && (sum.p || value.n != 4))
+            return PROXY_BAD;
+        if (type == TLV_CRC32C)
+            sum = value;
+        else if (type == TLV_SSL && !ssl_read(value, out))
+            return PROXY_BAD;
+    }
+    return !sum.p || checksum_is_right(header, sum) ? PROXY_DONE : PROXY_CHECKSUM;
+}
+
+static size_t addresses_size(uint8_t family)
+{
+    static const uint8_t sizes[] = {[FAMILY_INET] = 12, [FAMILY_INET6] = 36, [FAMILY_UNIX] = 216};
+    return sizes[family];
+}
+
+static enum proxy_result v2_read(struct bytes header, uint8_t family, uint8_t protocol,
+                                 struct proxy_header *out)
+{
+    const uint8_t *p = header.p + V2_FIXED;
+    size_t n = addresses_size(family);
+    bool is_ip = family == FAMILY_INET || family == FAMILY_INET6;
+    if (header.n - V2_FIXED < n || (is_ip && protocol != STREAM))
         return PROXY_BAD;
-    out->has_source = inet_ntop(is_v4 ? AF_INET : AF_INET6, p, out->address, sizeof out->address) != NULL;
-    out->port = u16(p + 2 * address_n);
-    return PROXY_DONE;
+    if (is_ip) {
+        int af = family == FAMILY_INET ? AF_INET : AF_INET6;
+        out->has_source = inet_ntop(af, p, out->address, sizeof out->address) != NULL;
+        out->port = u16(p + n - 4);
+    }
+    return v2_additions(header, bytes_of(p + n, header.n - V2_FIXED - n), out);
 }
 
 static enum proxy_result v2_parse(const uint8_t *p, size_t n, struct proxy_header *out)
@@ -116,9 +204,10 @@ static enum proxy_result v2_parse(const uint8_t *p, size_t n, struct proxy_heade
         return PROXY_BAD;
     if (n < out->size)
         return PROXY_MORE;
-    if (p[12] == V2_LOCAL || family == FAMILY_UNSPEC || family == FAMILY_UNIX)
+    /* What else these bring is to be passed over, and where it would begin is not known. */
+    if (p[12] == V2_LOCAL || family == FAMILY_UNSPEC)
         return PROXY_DONE;
-    return protocol == STREAM ? v2_source(p + V2_FIXED, rest, family, out) : PROXY_BAD;
+    return v2_read(bytes_of(p, out->size), family, protocol, out);
 }
 
 enum proxy_result proxy_header_parse(const uint8_t *p, size_t n, struct proxy_header *out)

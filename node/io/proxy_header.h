@@ -5,6 +5,8 @@
 /* The header that a proxy sends before the bytes of its client, in version 1 (text) or 2 (binary) of
  * HAProxy's PROXY protocol. Pure: bytes in, a verdict out. */
 
+#include "proto/base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,7 @@ enum proxy_result {
     PROXY_MORE, /* good so far */
     PROXY_DONE,
     PROXY_BAD,
+    PROXY_CHECKSUM, /* whole, but not as it was sent */
 };
 
 struct proxy_header {
@@ -23,6 +26,8 @@ struct proxy_header {
     bool has_source; /* false: a connection of the proxy's own (LOCAL), or of no IP address (UNKNOWN) */
     char address[46];
     uint16_t port;
+    struct bytes
+        cert_name; /* common name of the certificate that the proxy has verified; a view; n 0: none */
 };
 
 /* Looks at the first n bytes of a connection. With PROXY_HEADER_MAX of them it is never PROXY_MORE. */

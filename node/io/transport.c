@@ -27,6 +27,7 @@ const char *transport_fault_name(enum transport_fault f)
         [TRANSPORT_FAULT_PLAIN_TLS] = "plain_tls",
         [TRANSPORT_FAULT_PLAIN_HTTP] = "plain_http",
         [TRANSPORT_FAULT_PROXY_HEADER] = "proxy_header",
+        [TRANSPORT_FAULT_PROXY_CHECKSUM] = "proxy_checksum",
     };
     CHECK(f < TRANSPORT_FAULTS);
     return names[f];

@@ -43,6 +43,7 @@ enum transport_fault {
     TRANSPORT_FAULT_PLAIN_TLS,    /* TLS on a plain MQTT port */
     TRANSPORT_FAULT_PLAIN_HTTP,   /* HTTP on a plain MQTT port */
     TRANSPORT_FAULT_PROXY_HEADER, /* none of the PROXY protocol, or a wrong one */
+    TRANSPORT_FAULT_PROXY_CHECKSUM,
     TRANSPORT_FAULTS,
 };
 const char *transport_fault_name(enum transport_fault f); /* "tls_plaintext", ... */

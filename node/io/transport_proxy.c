@@ -2,6 +2,7 @@
 #include "node/io/transport_proxy.h"
 
 #include "node/core/conn.h"
+#include "node/core/identity.h"
 #include "node/io/proxy_header.h"
 #include "proto/base/check.h"
 
@@ -9,7 +10,8 @@
 
 struct proxy {
     struct transport t;
-    struct proxy_header header;
+    struct proxy_header header; /* without cert_name */
+    struct identity *identity;  /* NULL: none */
     uint8_t *buf; /* the header as it comes, then what has come behind it; NULL: nothing waits */
     size_t n, at;
 };
@@ -33,6 +35,25 @@ static ssize_t rest_take(struct proxy *p, uint8_t *buf, size_t cap)
     return (ssize_t)n;
 }
 
+/* What the proxy says of its client's certificate counts as if the client had shown it here: whoever may
+ * send a header may say who it is. */
+static void header_done(struct proxy *p)
+{
+    struct bytes none = bytes_of(NULL, 0);
+    if (p->header.cert_name.n)
+        p->identity = identity_new(p->header.cert_name, none, false);
+    p->header.cert_name = none;
+    p->t.is_open = true;
+    p->at = p->header.size;
+}
+
+static ssize_t fault(struct transport_env *env, enum transport_fault fault)
+{
+    env->fault = fault;
+    env->fault_text = NULL;
+    return TRANSPORT_FAULT;
+}
+
 static ssize_t header_take(struct proxy *p, struct transport_env *env)
 {
     ssize_t r = transport_recv(NULL, p->t.fd, env, p->buf + p->n, PROXY_HEADER_MAX - p->n);
@@ -44,14 +65,13 @@ static ssize_t header_take(struct proxy *p, struct transport_env *env)
         return TRANSPORT_AGAIN;
     case PROXY_BAD:
         break;
+    case PROXY_CHECKSUM:
+        return fault(env, TRANSPORT_FAULT_PROXY_CHECKSUM);
     case PROXY_DONE:
-        p->t.is_open = true;
-        p->at = p->header.size;
+        header_done(p);
         return 0;
     }
-    env->fault = TRANSPORT_FAULT_PROXY_HEADER;
-    env->fault_text = NULL;
-    return TRANSPORT_FAULT;
+    return fault(env, TRANSPORT_FAULT_PROXY_HEADER);
 }
 
 static ssize_t proxy_recv(struct transport *t, struct transport_env *env, uint8_t *buf, size_t cap)
@@ -85,11 +105,19 @@ static void proxy_free(struct transport *t, struct transport_env *env)
 {
     (void)env;
     free(proxy_of(t)->buf);
+    free(proxy_of(t)->identity);
     free(proxy_of(t));
 }
 
+static struct identity *proxy_identity(struct transport *t)
+{
+    struct identity *i = proxy_of(t)->identity;
+    proxy_of(t)->identity = NULL;
+    return i;
+}
+
 static const struct transport_ops proxy_ops = {"proxy",        proxy_recv, proxy_send,
-                                               proxy_shutdown, proxy_free, NULL};
+                                               proxy_shutdown, proxy_free, proxy_identity};
 
 struct transport *transport_proxy_new(int fd)
 {

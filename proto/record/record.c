@@ -27,6 +27,7 @@ static Covey__Record__Session session_message(const struct record_session *r, ui
     m.created_ms = r->created_ms;
     m.offline_since_ms = r->offline_since_ms;
     m.will_delay_s = r->will_delay_s;
+    m.mountpoint = data_of(r->mountpoint);
     *will = NULL;
     if (r->will) {
         *will = mem_alloc(msg_record_size(r->will));
@@ -65,6 +66,7 @@ bool record_session_read(struct record_session *r, struct bytes b)
         .created_ms = m->created_ms,
         .offline_since_ms = m->offline_since_ms,
         .will_delay_s = m->will_delay_s,
+        .mountpoint = bytes_from(m->mountpoint),
         .held = m,
     };
     struct cursor c = cursor_of(bytes_from(m->will));

@@ -16,7 +16,8 @@ struct record_session {
     uint64_t offline_since_ms; /* 0: was online */
     struct msg *will;          /* NULL: none; when read, the caller owns the ref */
     uint32_t will_delay_s;
-    void *held; /* when read: what the views are in */
+    struct bytes mountpoint; /* n 0: none */
+    void *held;              /* when read: what the views are in */
 };
 
 struct record_sub {

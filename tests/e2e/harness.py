@@ -133,6 +133,8 @@ class Node:
             elif kind in ("ssl", "wss"):
                 conf[f"listeners.{kind}.default.ssl_options.certfile"] = os.path.join(certs(), "server.pem")
                 conf[f"listeners.{kind}.default.ssl_options.keyfile"] = os.path.join(certs(), "server.key")
+        if os.geteuid() != 0:       # some tests look into the process, which is root's to do
+            conf["node.core_dumps"] = True
         conf.update(self.settings)
         return {key: value for key, value in conf.items() if value is not None}
 

@@ -87,26 +87,26 @@ class BadPeers(ClusterCase):
         self.assertNotIn("link down", self.target.log()[log:])
         self.assertLess(rss(self.target) - memory, RSS_GROWTH_MAX)
 
-    def test_noise_on_the_port(self):
+    def test_row_30_noise_on_the_port(self):
         noise = random.Random(1)
         with self.unnoticed("handshake_malformed"):
             for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00" + bytes(512), noise.randbytes(100000),
                          b"\x10\x10\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00", bytes(1000)):
                 self.assert_ended(self.tcp(data))
 
-    def test_two_gigabytes_announced(self):
+    def test_row_30_two_gigabytes_announced(self):
         with self.unnoticed():
             for _ in range(20):
                 self.assert_ended(self.tcp(struct.pack(">I", 0x7fffffff) + bytes(1000)))
 
-    def test_half_open_connections(self):
+    def test_row_30_half_open_connections(self):
         """More than may wait at once; the good ones get on, and the others are ended in time."""
         with self.unnoticed("half_open_source_max"):
             socks = [self.tcp() for _ in range(300)]
             for sock in socks:
                 self.assert_ended(sock)
 
-    def test_datagrams_of_strangers(self):
+    def test_row_30_datagrams_of_strangers(self):
         noise = random.Random(2)
         with self.unnoticed("datagram_malformed", "datagram_key"), \
                 socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -128,20 +128,20 @@ class BadPeers(ClusterCase):
             file.write("quite another secret\n")
         return path
 
-    def test_a_node_with_another_secret(self):
+    def test_row_30_a_node_with_another_secret(self):
         with self.unnoticed("handshake_key"):
             far = self.stranger(self.nodes, {"cluster.secret_file": self.other_secret()})
             until(lambda: self.faults()["handshake_key"] > 0, WAIT, self.faults)
             self.assertNotIn("covey@stranger", self.nodes.links(0))
             self.connected(far)
 
-    def test_a_node_without_a_secret(self):
+    def test_row_30_a_node_without_a_secret(self):
         with self.unnoticed("handshake_key"):
             self.stranger(self.nodes, {})
             until(lambda: self.faults()["handshake_key"] > 0, WAIT, self.faults)
             self.assertNotIn("covey@stranger", self.nodes.links(0))
 
-    def test_a_node_of_another_cluster(self):
+    def test_row_30_a_node_of_another_cluster(self):
         refused = self.nodes.metric(0, "cluster.peers.refused")
         with self.unnoticed():
             self.stranger(self.nodes, {"cluster.secret_file": secret(), "cluster.name": "elsewhere"})
@@ -151,7 +151,7 @@ class BadPeers(ClusterCase):
 
 
 class Recorded(ClusterCase):
-    def test_what_was_recorded_is_of_no_use(self):
+    def test_row_30_what_was_recorded_is_of_no_use(self):
         """A connection and datagrams between two nodes, played again to a third party's profit: through a relay that keeps
         all that it carries."""
         nodes = self.cluster(2, {"cluster.secret_file": secret()}, start=False)
@@ -202,7 +202,7 @@ class Recorded(ClusterCase):
 
 
 class Stopped(ClusterCase):
-    def test_a_peer_that_stops_reading(self):
+    def test_row_30_a_peer_that_stops_reading(self):
         """Under a flood to its subscribers: memory stays within the ring, and others' subscribers wait for nothing."""
         nodes, topic = self.cluster(3, {"cluster.ring_size": "4MB"}), unique()
         far, near = self.connected(nodes[2]), self.connected(nodes[1])

@@ -139,7 +139,7 @@ class Hostile(Health):
         self.assertNotIn(b" 200 ", self.raw(node, b"BREW /livez HTTP/1.1\r\n\r\n"))
         self.says(node, "/livez", 200, "ok\n")
 
-    def test_silence_and_slowness_end(self):
+    def test_row_31_silence_and_slowness_end(self):
         node = self.healthy()
         began = time.monotonic()
         slow = socket.create_connection(("127.0.0.1", node.http_port), 5)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How clients reach a listener: rules of addresses, and proxies that say whose connection it is."""
+import os
 import re
 import socket
 import struct
@@ -21,6 +22,24 @@ def v2(address, port=4711, tlv=b""):
     family, ip = (0x21, socket.AF_INET6) if ":" in address else (0x11, socket.AF_INET)
     body = socket.inet_pton(ip, address) * 2 + struct.pack(">HH", port, 1883) + tlv
     return V2 + bytes([0x21, family]) + struct.pack(">H", len(body)) + body
+
+
+def crc32c(data):
+    """Castagnoli's, as RFC 3309 has it."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def summed(header):
+    """A header of version 2 whose last addition is an empty checksum, with the right one."""
+    return header[:-4] + struct.pack(">I", crc32c(header))
+
+
+NO_SUM = b"\x03\0\x04" + bytes(4)
 
 
 class TransportCase(Case):
@@ -92,6 +111,41 @@ class ProxyProtocol(TransportCase):
                 shown = self.address(node, client_id)
                 self.assertIn("2001:db8::1" if number in (1, 3) else "192.0.2.1", shown)
                 self.assertIn("4711", shown)
+
+    def test_a_checksum_is_looked_at(self):
+        self.assertEqual(crc32c(b"123456789"), 0xe3069283)
+        node = self.started()
+        for address in ("192.0.2.1", "2001:db8::1"):
+            good = summed(v2(address, tlv=b"\x04\0\x03abc" + NO_SUM))
+            sock = self.raw(node, good + wire.connect("c", version=wire.V311))
+            self.assertEqual(sock.recv(4, socket.MSG_WAITALL), b"\x20\x02\0\0")
+            for at in (16, 28, len(good) - 1):
+                bad = bytearray(good)
+                bad[at] ^= 1
+                self.assertEqual(self.raw(node, bytes(bad) + wire.connect("c", version=wire.V311)).recv(100), b"")
+        self.assertIn("reason=proxy_checksum", node.log())
+        metrics = node.cli("ctl", "broker", "metrics").stdout
+        self.assertRegex(metrics, r"io\.faults\.proxy_checksum\s*: 6\b")
+
+    def test_the_certificate_that_a_proxy_has_verified(self):
+        """Rules and mountpoints see its name; one that was not verified is none."""
+        name = b"\x22\0\x05alice"
+        rules = os.path.join(harness.scratch(), "acl")
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("allow cert alice all\n")
+        node = self.started(**{"authorization.file": rules})
+        for client, verify, code in ((7, 0, 0), (7, 1, 0x87), (1, 0, 0x87)):
+            ssl = bytes([client]) + struct.pack(">I", verify) + name
+            header = v2("192.0.2.1", tlv=b"\x20" + struct.pack(">H", len(ssl)) + ssl)
+            sock = self.raw(node, header + wire.connect("c", version=wire.V5))
+            client = harness.Raw(sock=sock)
+            client.recv(wire.CONNACK)
+            client.publish("t", b"x", qos=1, expect=(code or 0x10,))
+
+    def test_additions_that_are_cut(self):
+        node = self.started()
+        for tlv in (b"\x04", b"\x04\0", b"\x04\0\x09x", b"\x20\0\x02\x07\0", b"\x03\0\x03abc"):
+            self.assertEqual(self.raw(node, v2("192.0.2.1", tlv=tlv) + wire.connect("c")).recv(100), b"", tlv)
 
     def test_the_proxy_may_speak_for_itself(self):
         node = self.started()

@@ -206,6 +206,21 @@ def text_is_clean(tree):
                 yield f"{name}:{number}: a tab"
 
 
+def hostile_inputs_are_tested(tree):
+    """Each input of docs/HOSTILE.md has a test_row_NN_..., and each of these is listed there."""
+    page = "docs/HOSTILE.md"
+    if page not in tree.files:
+        return
+    text = tree.text(page)
+    inputs, listed = set(re.findall(r"^\| (\d+) \|", text, re.M)), set(re.findall(r"`(test_row_\w+)`", text))
+    found = {name for file in tree.files if re.match(r"tests/\w+/test_\w+\.py$", file)
+             for name in re.findall(r"def (test_row_\d\d_\w+)", tree.text(file))}
+    for number in sorted(inputs - {str(int(name[9:11])) for name in found}, key=int):
+        yield f"{page}: no test of input {number}"
+    for name in sorted(found ^ listed):
+        yield f"{page}: {name} is {'not listed' if name in found else 'no test'}"
+
+
 def links_lead_somewhere(tree):
     for name in tree.named(".md"):
         for number, line in enumerate(tree.text(name).split("\n"), 1):

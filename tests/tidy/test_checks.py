@@ -49,6 +49,8 @@ BAD = {
     "lock_files_name_no_hosts": [("tests/x/package-lock.json", '{\n"resolved": "https://x"\n}\n', ":2: names where")],
     "text_is_clean": [("docs/a.txt", "a \n", "white space"), ("docs/a.md", "a", "no newline"),
                       ("proto/base/b.h", SPDX + "\tint b;\n", "a tab")],
+    "hostile_inputs_are_tested": [("docs/HOSTILE.md", "| 7 | x | y |\n", "no test of input 7"),
+                                  ("docs/HOSTILE.md", "`test_row_01_x`\n", "test_row_01_x is no test")],
     "links_lead_somewhere": [("docs/a.md", "[x](b.md)\n", "no b.md")],
     "pure_cores": [("proto/base/b.c", SPDX + "#include <time.h>\nlong b(void);\nlong b(void)\n{\n    return time(0);\n}\n",
                     "proto/base: b.o calls time()")],

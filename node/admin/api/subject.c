@@ -62,6 +62,7 @@ json_t *subject_client(const struct api_call *c, const struct inspect_session *s
     }
     json_put(o, "clean_start", json_boolean(s->clean_start));
     json_put(o, "expiry_interval", json_of_u64(s->expiry_s));
+    json_put(o, "mountpoint", s->mountpoint_n ? json_of_bytes(inspect_session_mountpoint(s)) : json_null());
     json_put(o, "subscriptions_cnt", json_of_u64(s->subs_n));
     json_put(o, "inflight_cnt", json_of_u64(s->inflight));
     json_put(o, "awaiting_rel_cnt", json_of_u64(s->awaiting_rel));
@@ -121,6 +122,8 @@ const struct api_shape subject_client_shape = {
         API_MAY("clean_start", BOOL, "Whether it asked for a new session"),
         API_MAY("is_superuser", BOOL, "Whether authorization lets it do everything; while it is connected"),
         API_MAY("expiry_interval", INT, "Seconds that the session outlives its connection"),
+        {"mountpoint", API_STRING, API_NULLABLE, 0, 0, NULL, NULL,
+         "What its topics begin with, unseen by it"},
         API_MAY("subscriptions_cnt", INT, "Subscriptions"),
         API_MAY("subscriptions_max", STRING_OR_INT, "Most there may be"),
         API_MAY("inflight_cnt", INT, "Messages sent and not acknowledged"),

@@ -30,6 +30,7 @@ static void hashes_of_others_are_checked(void **state)
         assert_false(pwhash_verify(hashes[i], bytes_str("secrets")));
         assert_false(pwhash_verify(hashes[i], bytes_of("secret\0x", 8)));
         assert_false(pwhash_verify(hashes[i], bytes_of(NULL, 0)));
+        assert_false(pwhash_verify(hashes[i], bytes_of("secret\0", 7)));
     }
 }
 

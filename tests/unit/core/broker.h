@@ -25,6 +25,7 @@ enum { CLIENT_OUT_MAX = 4 << 20, PACKET_MAX = 512, V311 = 4, V5 = 5 };
 
 struct broker {
     struct settings settings;
+    const struct settings *listener; /* where clients come from now on; NULL: settings */
     struct log_sink log;
     struct node_conf conf;
     struct store *store;
@@ -225,7 +226,7 @@ static inline void client_open(struct broker *b, struct client *c, const struct 
     *c = (struct client){.broker = b, .version = how->version};
     c->out = malloc(CLIENT_OUT_MAX);
     assert_non_null(c->out);
-    conn_init(&c->conn, b->sh, &b->settings, &peer);
+    conn_init(&c->conn, b->sh, b->listener ? b->listener : &b->settings, &peer);
     uint8_t *p = put_text(buf, "MQTT");
     *p++ = how->version;
     *p++ = (uint8_t)((how->clean ? 2 : 0) | (how->will_topic ? 4 | 1 << 3 : 0)); /* a will has QoS 1 */

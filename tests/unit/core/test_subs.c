@@ -306,10 +306,10 @@ static void topics_are_judged(void **state)
         {"", TOPIC_EMPTY, TOPIC_PLAIN},
         {"$SYS/broker", TOPIC_OK, TOPIC_RESERVED},
         {"$SYS", TOPIC_OK, TOPIC_RESERVED},
-        {"$SYSTEM/x", TOPIC_OK, TOPIC_PLAIN},
+        {"$SYSTEM/x", TOPIC_OK, TOPIC_DOLLAR},
         {"$share/g/t", TOPIC_OK, TOPIC_RESERVED},
-        {"$shared", TOPIC_OK, TOPIC_PLAIN},
-        {"$other/t", TOPIC_OK, TOPIC_PLAIN},
+        {"$shared", TOPIC_OK, TOPIC_DOLLAR},
+        {"$other/t", TOPIC_OK, TOPIC_DOLLAR},
         {"$exclusive/t", TOPIC_OK, TOPIC_RESERVED},
         {"$delayed/5/t", TOPIC_OK, TOPIC_DELAYED},
     };
