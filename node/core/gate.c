@@ -410,8 +410,8 @@ bool gate_lets_reach(struct shard *sh, struct session *s, struct bytes topic)
 {
     if (likely(!sh->gate.acl))
         return true;
-    topic = mount_off(s->mount, topic);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
+    struct bytes seen = mount_off(s->mount, topic);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, seen), seen);
     if (likely(verdict.allows) || is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */
