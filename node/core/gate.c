@@ -335,8 +335,8 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
 /* is_granted: the server has allowed the subscription by which it comes. */
 static bool lets_reach(struct shard *sh, struct session *s, struct bytes topic, bool is_granted)
 {
-    topic = mount_off(s->mount, topic);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, topic), topic);
+    struct bytes seen = mount_off(s->mount, topic);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, seen), seen);
     if (likely(verdict.allows) || (verdict.is_open && is_granted) || gate_is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */

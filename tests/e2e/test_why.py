@@ -106,6 +106,25 @@ class Why(WhyCase):
         self.says(node, "client away topic q/1", "No: the queue", "offline_qos0")
         self.says(node, "topic q/1", "Not yet: 1 subscription matches q/1")
 
+    def test_more_that_gets_lost(self):
+        node = self.node({"retainer.max_payload_size": 10}).wait_ctl()
+        small, pub = self.connected(node, client_id="small", props=[(wire.MAX_PACKET, 60)]), self.connected(node, client_id="p")
+        small.subscribe("big", 1)
+        pub.publish("big", b"x" * 100, qos=1)
+        self.says(node, "client small topic big", "No: at", "too_large Maximum Packet Size", "- no packets of more than 60 bytes")
+        pub.publish("big", b"x" * 100, qos=1, retain=True, expect=(0x97,))
+        self.says(node, "topic big", "Yes: 1 connected subscription matches big", 'retained_refused clientid="p"')
+        away = self.connected(node, client_id="away", props=[(wire.SESSION_EXPIRY, 100)])
+        away.subscribe("kept", 1)
+        away.disconnect()
+        away.expect_closed()
+        pub.publish("kept", b"x", qos=1)
+        self.connected(node, client_id="away")
+        self.says(node, "client away", "away is connected", "session_ended clean start", "queue_lost messages=1")
+        pub.send(wire.publish("a/#", b"", 0, None, False, False, (), wire.V5))
+        pub.expect_disconnect(0x90)
+        self.says(node, "client p", "No: p is not connected", 'fault clientid="p"', "disconnected It broke the protocol")
+
     def test_what_is_watched(self):
         node = self.node().wait_ctl()
         sub, pub = self.connected(node, client_id="c1"), self.connected(node, client_id="p")
@@ -113,10 +132,10 @@ class Why(WhyCase):
         pub.publish("w/1", b"", qos=1)
         sub.accept(sub.recv_publish("w/1", ack=False))
         self.assertNotIn("sent clientid", self.says(node, "client c1 topic w/1", "Yes: a message to w/1 would be sent", "- No Local"))
-        pub.publish("w/1", b"", qos=1, retain=True)
+        pub.publish("w/1", b"x", qos=1, retain=True)
         sub.recv_publish("w/1")
-        self.says(node, "client c1 topic w/1", "Yes: messages to w/1 are sent to c1, the last one at", 'published clientid="p" sessions=', "sent c1 qos=1",
-                  "retained", "- retained message")
+        self.says(node, "client c1 topic w/1", "Yes: messages to w/1 are sent to c1, the last one at", 'published clientid="p" qos=1', "sent c1 qos=1",
+                  "retained It is the topic's retained message now", "- The topic has a retained message")
         sub.publish("w/1", b"", qos=1)
         self.says(node, "client c1 topic w/1", "No: at", "no_local No Local")
 

@@ -231,6 +231,30 @@ static void what_becomes_of_messages(void **state)
     broker_free(b);
 }
 
+static void what_waited_too_long(void **state)
+{
+    struct broker *b = broker_with(SIZE);
+    struct client a, s;
+    uint8_t buf[PACKET_MAX];
+    (void)state;
+    open_subscribed(b, &a, &keeper5);
+    client_lose(&a);
+    open_sender(b, &s, &sender5);
+    uint8_t *p = be16_put(put_text(buf, "t/old"), 1);
+    *p++ = 5;
+    *p++ = 0x02; /* Message Expiry Interval */
+    p = be32_put(p, 1);
+    client_send(&s, 0x30 | QOS1, buf, p);
+    broker_commit(b);
+    broker_wait(b, 3000);
+    client_open(b, &a, &keeper5);
+    broker_commit(b);
+    assert_int_equal(happened(b, JOURNAL_EXPIRED, "keeper", "t/old", NULL), 1);
+    client_lose(&a);
+    client_lose(&s);
+    broker_free(b);
+}
+
 static void watched_messages_only(void **state)
 {
     struct broker *b = broker_with(SIZE);
@@ -333,6 +357,7 @@ int main(void)
         cmocka_unit_test(what_clients_do),
         cmocka_unit_test(refused_before_there_is_a_session),
         cmocka_unit_test(what_becomes_of_messages),
+        cmocka_unit_test(what_waited_too_long),
         cmocka_unit_test(watched_messages_only),
         cmocka_unit_test(near_misses),
         cmocka_unit_test(a_session_and_its_topic),
