@@ -148,65 +148,21 @@ static enum err workers_store(struct parts *p)
 }
 
 /* Before anything else runs: with a file that cannot be used the node does not start. */
-static enum err authn_make(struct parts *p)
+static enum err rights_make(struct parts *p)
 {
-    const struct config_auth *c = &p->conf->auth;
-    struct authn_conf ac = {
-        .password_file = c->password_file,
-        .jwt = {.secret_file = c->jwt_secret_file,
-                .public_key_file = c->jwt_public_key_file,
-                .jwks_file = c->jwt_jwks_file,
-                .claims = c->jwt_verify_claims.v,
-                .claims_n = c->jwt_verify_claims.n,
-                .username_claim = c->jwt_username_claim,
-                .acl_claim = c->jwt_acl_claim,
-                .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
-                .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
-        .http = {.url = c->http_url,
-                 .body = c->http_body,
-                 .cafile = c->http_cacertfile,
-                 .headers = c->http_headers.v,
-                 .headers_n = c->http_headers.n,
-                 .is_post = c->http_method == HTTP_METHOD_POST,
-                 .failure_ignores = c->http_failure == HTTP_FAILURE_IGNORE,
-                 .timeout_ms = (uint32_t)c->http_timeout_ms,
-                 .cache_ms = (uint32_t)c->http_cache_ms,
-                 .threads = (uint32_t)c->http_pool_size},
-        .threads = (uint32_t)c->threads,
-        .remembered_max = (uint32_t)c->remembered,
-        .log = p->log,
-    };
-    return authn_new(&p->authn, &ac);
-}
-
-static void authz_make(struct parts *p)
-{
-    const struct config_authorization *c = &p->conf->authorization;
-    struct authz_conf ac = {
-        .server = {.name = "acl http",
-                   .url = c->http_url,
-                   .body = c->http_body,
-                   .cafile = c->http_cacertfile,
-                   .headers = c->http_headers.v,
-                   .headers_n = c->http_headers.n,
-                   .is_post = c->http_method == HTTP_METHOD_POST,
-                   .timeout_ms = (uint32_t)c->http_timeout_ms},
-        .failure_ignores = c->http_failure == AUTHZ_FAILURE_IGNORE,
-        .threads = (uint32_t)c->http_pool_size,
-        .recalled_max = (uint32_t)c->http_cache_max,
-        .recall_ms = (uint32_t)c->http_cache_ms,
-    };
-    p->authz = authz_new(&ac, p->log);
-}
-
-static enum err acl_make(struct parts *p)
-{
-    struct acl_file_conf ac = {
+    struct acl_file_conf acl = {
         .path = p->conf->authorization.file,
         .no_match = p->conf->authorization.no_match,
         .log = p->log,
     };
-    return acl_file_new(&p->acl_file, &ac);
+    struct authn_conf authn = authn_conf_of(p->conf, p->log);
+    struct authz_conf authz = authz_conf_of(p->conf);
+    enum err e = acl_file_new(&p->acl_file, &acl);
+    if (e == OK)
+        e = authn_new(&p->authn, &authn);
+    if (e == OK)
+        p->authz = authz_new(&authz, p->log);
+    return e;
 }
 
 static enum err core_start(struct parts *p)
@@ -473,11 +429,7 @@ int node_run(const struct config *conf, const char *const *env, struct log_sink 
     signals_block(&set);
     descriptors_raise(log);
     p.reload = reload_new(conf, env, log);
-    enum err e = acl_make(&p);
-    if (e == OK)
-        e = authn_make(&p);
-    if (e == OK)
-        authz_make(&p);
+    enum err e = rights_make(&p);
     if (e == OK)
         e = store_start(&p);
     if (e == OK)

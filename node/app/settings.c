@@ -210,3 +210,52 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
     };
     memcpy(&out->addr, &l->bind.u, l->bind.len);
 }
+
+struct authn_conf authn_conf_of(const struct config *conf, struct log_sink *log)
+{
+    const struct config_auth *c = &conf->auth;
+    return (struct authn_conf){
+        .password_file = c->password_file,
+        .jwt = {.secret_file = c->jwt_secret_file,
+                .public_key_file = c->jwt_public_key_file,
+                .jwks_file = c->jwt_jwks_file,
+                .claims = c->jwt_verify_claims.v,
+                .claims_n = c->jwt_verify_claims.n,
+                .username_claim = c->jwt_username_claim,
+                .acl_claim = c->jwt_acl_claim,
+                .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
+                .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
+        .http = {.url = c->http_url,
+                 .body = c->http_body,
+                 .cafile = c->http_cacertfile,
+                 .headers = c->http_headers.v,
+                 .headers_n = c->http_headers.n,
+                 .is_post = c->http_method == HTTP_METHOD_POST,
+                 .failure_ignores = c->http_failure == HTTP_FAILURE_IGNORE,
+                 .timeout_ms = (uint32_t)c->http_timeout_ms,
+                 .cache_ms = (uint32_t)c->http_cache_ms,
+                 .threads = (uint32_t)c->http_pool_size},
+        .threads = (uint32_t)c->threads,
+        .remembered_max = (uint32_t)c->remembered,
+        .log = log,
+    };
+}
+
+struct authz_conf authz_conf_of(const struct config *conf)
+{
+    const struct config_authorization *c = &conf->authorization;
+    return (struct authz_conf){
+        .server = {.name = "acl http",
+                   .url = c->http_url,
+                   .body = c->http_body,
+                   .cafile = c->http_cacertfile,
+                   .headers = c->http_headers.v,
+                   .headers_n = c->http_headers.n,
+                   .is_post = c->http_method == HTTP_METHOD_POST,
+                   .timeout_ms = (uint32_t)c->http_timeout_ms},
+        .failure_ignores = c->http_failure == AUTHZ_FAILURE_IGNORE,
+        .threads = (uint32_t)c->http_pool_size,
+        .recalled_max = (uint32_t)c->http_cache_max,
+        .recall_ms = (uint32_t)c->http_cache_ms,
+    };
+}
