@@ -10,7 +10,12 @@
 
 #include <stdlib.h>
 
-enum { LOOK_EVERY_MS = 5000 };
+enum { LOOK_EVERY_MS = 5000, WAIT_MS = 1000 };
+
+struct exclusive_wait {
+    struct pending *pending;
+    uint64_t until_ms;
+};
 
 static const char taken_text[] = "Another client has this exclusive subscription";
 
@@ -18,6 +23,9 @@ static const char taken_text[] = "Another client has this exclusive subscription
 
 void exclusives_fini(struct exclusives *e)
 {
+    for (uint32_t i = 0; i < e->waits_n; i++)
+        pending_drop(e->waits[i].pending);
+    free(e->waits);
     free(e->v);
 }
 
@@ -89,31 +97,6 @@ static bool is_known(const struct shard *sh, const struct subscription *sub)
     return seq && seq <= peers_get(&n->peers.routes_acked);
 }
 
-void exclusive_decide(struct session *s, struct suback *b)
-{
-    struct cursor at = cursor_of(b->exclusive);
-    struct bytes filter;
-    struct topic_filter f;
-    const char *text;
-    uint16_t i;
-    while (cursor_u16(&at, &i) && cursor_lenbytes(&at, &filter)) {
-        struct subscription *sub = NULL;
-        if (b->codes[i] < RC_UNSPECIFIED_ERROR && topic_filter_parse(filter, 0, &f) == TOPIC_OK)
-            sub = session_sub_of(s, &f);
-        if (!sub)
-            continue;
-        bool is_taken = peers_with(s->shard, sub->route);
-        if (!is_taken && is_known(s->shard, sub))
-            continue;
-        b->codes[i] = is_taken ? RC_QUOTA_EXCEEDED : RC_IMPLEMENTATION_SPECIFIC;
-        b->text = is_taken ? taken_text : "Other nodes did not say in time whether somebody has it";
-        COUNT(s->shard, EXCLUSIVE_REFUSED);
-        session_unsubscribe(s, filter, &text);
-    }
-}
-
-/* ---- what could not be known ---------------------------------------------------------------------- */
-
 /* Does a node have it that comes before this one? */
 static bool is_outranked(const struct shard *sh, const struct route *r)
 {
@@ -125,6 +108,82 @@ static bool is_outranked(const struct shard *sh, const struct route *r)
     }
     return (__atomic_load_n(&r->shards, __ATOMIC_ACQUIRE) & ((1ull << sh->number) - 1)) != 0;
 }
+
+/* The next filter of the SUBACK that is open and was added; NULL: there is none. *i: its place, *filter: as
+ * it is asked for. */
+static struct subscription *open_next(struct session *s, const struct suback *b, struct cursor *at,
+                                      uint16_t *i, struct bytes *filter)
+{
+    struct topic_filter f;
+    struct subscription *sub = NULL;
+    while (!sub && cursor_u16(at, i) && cursor_lenbytes(at, filter))
+        if (b->codes[*i] < RC_UNSPECIFIED_ERROR && topic_filter_parse(*filter, 0, &f) == TOPIC_OK)
+            sub = session_sub_of(s, &f);
+    return sub;
+}
+
+/* Only nodes that come behind this one have one of its filters as well. */
+static bool is_disputed(const struct shard *sh, const struct pending *p)
+{
+    struct cursor at = cursor_of(p->suback->exclusive);
+    const struct subscription *sub;
+    struct bytes filter;
+    bool is_disputed = false;
+    uint16_t i;
+    while ((sub = open_next(p->conn->session, p->suback, &at, &i, &filter))) {
+        if (is_outranked(sh, sub->route))
+            return false;
+        is_disputed |= peers_with(sh, sub->route) != 0;
+    }
+    return is_disputed;
+}
+
+bool exclusive_waits(struct shard *sh, struct pending *p)
+{
+    struct exclusives *e = &sh->exclusives;
+    if (p->failed || p->suback->has_waited || !is_disputed(sh, p))
+        return false;
+    if (e->waits_n == e->waits_cap) {
+        e->waits_cap = e->waits_cap ? e->waits_cap * 2 : 4;
+        e->waits = mem_realloc(e->waits, e->waits_cap * sizeof *e->waits);
+    }
+    e->waits[e->waits_n++] = (struct exclusive_wait){pending_ref(p), sh->now_ms + WAIT_MS};
+    return true;
+}
+
+/* Those that need not wait any longer, or will not. */
+static void waits_step(struct shard *sh)
+{
+    struct exclusives *e = &sh->exclusives;
+    for (uint32_t i = e->waits_n; i-- > 0;) {
+        struct pending *p = e->waits[i].pending;
+        if (p->conn && sh->now_ms < e->waits[i].until_ms && is_disputed(sh, p))
+            continue;
+        e->waits[i] = e->waits[--e->waits_n];
+        p->suback->has_waited = true;
+        pending_release(sh, p, RC_SUCCESS);
+    }
+}
+
+void exclusive_decide(struct session *s, struct suback *b)
+{
+    struct cursor at = cursor_of(b->exclusive);
+    struct subscription *sub;
+    struct bytes filter;
+    const char *text;
+    uint16_t i;
+    while ((sub = open_next(s, b, &at, &i, &filter))) {
+        bool is_taken = peers_with(s->shard, sub->route);
+        if (!is_taken && is_known(s->shard, sub))
+            continue;
+        b->codes[i] = is_taken ? RC_QUOTA_EXCEEDED : RC_IMPLEMENTATION_SPECIFIC;
+        b->text = is_taken ? taken_text : "Other nodes did not say in time whether somebody has it";
+        COUNT(s->shard, EXCLUSIVE_REFUSED);
+        session_unsubscribe(s, filter, &text);
+    }
+}
+
+/* ---- what could not be known ---------------------------------------------------------------------- */
 
 static void give_up(struct shard *sh, struct subscription *sub)
 {
@@ -140,6 +199,8 @@ static void give_up(struct shard *sh, struct subscription *sub)
 void exclusive_tick(struct shard *sh)
 {
     struct exclusives *e = &sh->exclusives;
+    if (unlikely(e->waits_n))
+        waits_step(sh);
     if (likely(e->n == 0) || sh->now_ms < e->look_ms)
         return;
     e->look_ms = sh->now_ms + LOOK_EVERY_MS;

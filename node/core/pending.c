@@ -225,6 +225,8 @@ void pending_release(struct shard *sh, struct pending *p, enum reason code)
     if (p->role != PENDING_CLIENT) {
         pending_tell(sh, p);
         pending_free(p);
+    } else if (p->conn && p->suback && unlikely(p->suback->exclusive.n) && exclusive_waits(sh, p)) {
+        return;
     } else if (p->conn) {
         if (unlikely(p->sample_us))
             sh->acked_from_us = p->sample_us;

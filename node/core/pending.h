@@ -58,6 +58,7 @@ struct suback {
     const char *text;       /* static, or why, or NULL */
     char why[64];           /* a copy of what does not live as long */
     struct bytes exclusive; /* see exclusive_add_open(), owned */
+    bool has_waited;        /* for who has one of these too */
     struct bytes
         undo; /* the filters, each behind a two-byte length, owned; on failure they are unsubscribed */
 };

@@ -91,9 +91,10 @@ class ThreeNodes(ClusterCase):
         self.assertEqual(asked(others[2], topic), TAKEN)
 
     def test_from_all_nodes_at_once(self):
-        """Never two; whoever tries again gets it in the end."""
+        """Never two, and one of them, unless the nodes do not answer each other in time."""
         nodes = self.cluster(3, ON)
         clients = [self.connected(node) for node in nodes for _ in range(2)]
+        rounds_lost = 0
         for _ in range(15):
             topic, codes, start = unique(), [None] * len(clients), threading.Barrier(len(clients))
 
@@ -108,7 +109,9 @@ class ThreeNodes(ClusterCase):
             self.assertLessEqual(codes.count(1), 1, codes)
             self.assertLessEqual(set(codes), {1, TAKEN, LATE})
             if 1 not in codes:
+                rounds_lost += 1
                 gets(clients[0], topic)
+        self.assertLessEqual(rounds_lost, 3)
 
     def test_a_client_that_changes_the_node(self):
         """With a session that moves it keeps it; with one that begins anew it gets it when the nodes have heard that the
