@@ -11,7 +11,7 @@ static const struct command *const tables[] = {
     commands_node,     commands_clients, commands_topics, commands_retainer, commands_listeners,
     commands_cluster,  commands_alarms,  commands_bans,   commands_overload, commands_auth,
     commands_watch,    commands_delayed, commands_acl,    commands_reload,   commands_trace,
-    commands_transfer, commands_why};
+    commands_transfer, commands_why,     commands_admins};
 
 const struct command *command_at(size_t i)
 {
@@ -119,9 +119,10 @@ static void call_log(const struct call *c, const struct command *m)
 {
     struct log_sink *log = c->env->conf.log;
     struct text args = {0};
-    if (m->effect != COMMAND_CHANGES || !log_is_on(log, LOG_NOTICE))
+    uint32_t n = m->effect == COMMAND_SECRET && c->args_n ? 1 : c->args_n;
+    if (m->effect == COMMAND_LOOKS || !log_is_on(log, LOG_NOTICE))
         return;
-    for (uint32_t i = 0; i < c->args_n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         text_add(&args, " ");
         text_escaped(&args, bytes_str(c->args[i]), " ");
     }
@@ -171,5 +172,6 @@ void call_fini(struct call *c)
     retained_walk_end(&c->listing.retained);
     transfer_free(c->transfer);
     why_ask_free(c->why);
+    admins_wait_free(c->admins);
     text_fini(&c->out);
 }

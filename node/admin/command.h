@@ -12,6 +12,7 @@
 #include "node/admin/text.h"
 
 struct accounts;
+struct admins_wait;
 struct api;
 struct transfer;
 struct why_ask;
@@ -63,8 +64,9 @@ struct call {
     uint32_t wait_ms; /* produce has nothing now; ask it again after so long */
     struct listing listing;
     struct waiting waiting;
-    struct transfer *transfer; /* an export or import that is under way */
-    struct why_ask *why;       /* a question to all nodes */
+    struct transfer *transfer;  /* an export or import that is under way */
+    struct why_ask *why;        /* a question to all nodes */
+    struct admins_wait *admins; /* a change of a user that is under way */
 };
 
 /* env and the words outlive the call, which call_fini() ends. Runs the command; a producer may still change
@@ -84,7 +86,11 @@ void call_fail(struct call *c, const char *line);
 struct mesh_info;
 bool cluster_info(struct call *c, struct mesh_info *info);
 
-enum command_effect { COMMAND_LOOKS, COMMAND_CHANGES /* logged */ };
+enum command_effect {
+    COMMAND_LOOKS,
+    COMMAND_CHANGES, /* logged */
+    COMMAND_SECRET,  /* logged with its first argument only */
+};
 
 struct command {
     const char *group;
@@ -96,8 +102,9 @@ struct command {
     enum command_effect effect;
     void (*run)(struct call *c);
 };
-void transfer_free(struct transfer *t); /* NULL is fine */
-void why_ask_free(struct why_ask *a);   /* NULL is fine */
+void transfer_free(struct transfer *t);       /* NULL is fine */
+void why_ask_free(struct why_ask *a);         /* NULL is fine */
+void admins_wait_free(struct admins_wait *w); /* NULL is fine */
 /* The i-th of all commands, those of one group together; NULL: there are no more. */
 const struct command *command_at(size_t i);
 /* Its line in the help. */
@@ -120,5 +127,6 @@ extern const struct command commands_reload[];
 extern const struct command commands_trace[];
 extern const struct command commands_transfer[];
 extern const struct command commands_why[];
+extern const struct command commands_admins[];
 
 #endif

@@ -2,6 +2,7 @@
 #include "node/app/cli_command.h"
 
 #include "node/admin/command.h"
+#include "node/app/cli_admins.h"
 #include "node/app/ctl.h"
 #include "proto/base/mem.h"
 
@@ -57,18 +58,34 @@ static bool file_absolute(const char **words, size_t n, char out[PATH_MAX])
     return true;
 }
 
+/* What is sent for the words that were given: own, or what admins has of them. NULL: said. */
+static const char *const *words_sent(const char **own, size_t *n, struct cli_admins *admins,
+                                     char file[PATH_MAX])
+{
+    const char *fault = NULL;
+    if (cli_admins_concerns(own, *n)) {
+        fault = cli_admins_read(admins, own, *n);
+        *n = admins->n;
+        own = admins->words;
+    } else if (!file_absolute(own, *n, file)) {
+        fault = "the name of the file is too long";
+    }
+    if (fault)
+        fprintf(stderr, "covey ctl: %s\n", fault);
+    return fault ? NULL : own;
+}
+
 int cli_ctl(const struct cli *cli)
 {
     static const char *const help[] = {"help"};
     char file[PATH_MAX];
+    struct cli_admins admins;
     const char **own = cli->args_n ? mem_dup(cli->args, cli->args_n * sizeof *own) : NULL;
-    const char *const *words = own ? own : help;
     size_t n = cli->args_n ? cli->args_n : 1;
-    struct config *conf = cli_config_load(cli, CONFIG_ERRORS_IGNORED);
+    const char *const *words = own ? words_sent(own, &n, &admins, file) : help;
+    struct config *conf = words ? cli_config_load(cli, CONFIG_ERRORS_IGNORED) : NULL;
     int status = 1;
-    enum err e = !conf ? ERR_INVALID : own && !file_absolute(own, n, file) ? ERR_INVALID : OK;
-    if (e == OK)
-        e = ctl_call(conf->node.ctl_socket, words, n, SILENCE_MAX_MS, stdout, &status);
+    enum err e = conf ? ctl_call(conf->node.ctl_socket, words, n, SILENCE_MAX_MS, stdout, &status) : OK;
     if (conf && e == ERR_CLOSED && strcmp(words[0], "help") == 0)
         status = help_offline(conf);
     else if (conf && e)

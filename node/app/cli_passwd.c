@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/cli_command.h"
 
+#include "node/app/prompt.h"
 #include "node/auth/pwhash.h"
 #include "node/auth/pwtext.h"
 #include "node/auth/users.h"
@@ -14,13 +15,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 /* covey passwd: the password file is read, changed in memory, written beside and moved into place, so that a
  * node that reads it meanwhile sees the old one or the new one. */
 
-enum { PASSWORD_MAX = 65535, LINE_MAX_BYTES = USER_NAME_MAX + 1 + PASSWORD_MAX + 2 };
+enum { LINE_MAX_BYTES = USER_NAME_MAX + 1 + PROMPT_PASSWORD_MAX + 2 };
 
 struct passwd {
     const struct config *conf;
@@ -210,50 +210,13 @@ static int lock_take(const struct passwd *p)
 
 /* ---- passwords ------------------------------------------------------------------------------------ */
 
-/* A line without its newline; -1: none, or too long. */
-static ssize_t line_read(FILE *f, char *buf, size_t cap)
-{
-    if (!fgets(buf, (int)cap, f))
-        return -1;
-    size_t n = strlen(buf);
-    if (n && buf[n - 1] == '\n')
-        buf[--n] = 0;
-    else if (!feof(f))
-        return -1;
-    return (ssize_t)n;
-}
-
-static ssize_t ask(const char *prompt, char *buf, size_t cap)
-{
-    struct termios was, quiet;
-    bool is_terminal = tcgetattr(STDIN_FILENO, &was) == 0;
-    if (is_terminal) {
-        quiet = was;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-        fprintf(stderr, "%s: ", prompt);
-    }
-    ssize_t n = line_read(stdin, buf, cap);
-    if (is_terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
-        fprintf(stderr, "\n");
-    }
-    return n;
-}
-
 static int user_asked(struct passwd *p)
 {
-    static char once[PASSWORD_MAX + 2], again[PASSWORD_MAX + 2];
-    ssize_t n = ask("Password", once, sizeof once);
-    int status = 1;
-    if (n < 0)
-        fail("no password was given", NULL);
-    else if (isatty(STDIN_FILENO) && (ask("Once more", again, sizeof again) != n || strcmp(once, again) != 0))
-        fail("the two are not the same", NULL);
-    else
-        status = user_set(p, p->user, strlen(p->user), once, (size_t)n);
-    sodium_memzero(once, sizeof once);
-    sodium_memzero(again, sizeof again);
+    static char password[PROMPT_PASSWORD_MAX + 2];
+    size_t n;
+    const char *fault = prompt_password(password, &n);
+    int status = fault ? fail(fault, NULL) : user_set(p, p->user, strlen(p->user), password, n);
+    sodium_memzero(password, sizeof password);
     return status;
 }
 
@@ -263,7 +226,7 @@ static int users_batch(struct passwd *p)
     ssize_t n;
     unsigned number = 0;
     int status = 0;
-    while (status == 0 && (n = line_read(stdin, line, sizeof line)) >= 0) {
+    while (status == 0 && (n = prompt_line(stdin, line, sizeof line)) >= 0) {
         char *colon = strchr(line, ':');
         number++;
         if (n == 0)

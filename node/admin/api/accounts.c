@@ -301,6 +301,37 @@ void account_put(struct accounts *a, enum account_kind kind, const char *name, j
     put(a, kind, name, record ? record : account_tombstone(stamp, tag), done, arg);
 }
 
+bool account_name_is_good(const char *name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
+    return *name && strlen(name) <= ACCOUNT_NAME_MAX && name[strspn(name, letters)] == 0;
+}
+
+json_t *account_user_new(const char *hash, const char *role, const char *description)
+{
+    json_t *record = json_object();
+    json_put(record, "hash", json_of_str(hash));
+    json_put(record, "role", json_of_str(role));
+    json_put(record, "description", json_of_str(description));
+    json_put(record, "must_change", json_false());
+    json_put(record, "created_at", json_of_u64(admin_wall_ms()));
+    return record;
+}
+
+static bool is_admin(const json_t *user)
+{
+    return strcmp(json_str(user, "role"), "administrator") == 0;
+}
+
+bool accounts_last_admin_is(const struct accounts *a, const json_t *user)
+{
+    unsigned n = 0;
+    const char *name;
+    json_t *other;
+    json_object_foreach((json_t *)(uintptr_t)accounts_all(a, ACCOUNT_USER), name, other) n += is_admin(other);
+    return is_admin(user) && n == 1;
+}
+
 static bool item_merge(struct accounts *a, const json_t *item, struct store_batch *batch)
 {
     const char *name = json_str(item, "name");

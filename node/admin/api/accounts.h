@@ -27,6 +27,13 @@ const json_t *account_find(const struct accounts *a, enum account_kind kind, con
 void account_put(struct accounts *a, enum account_kind kind, const char *name, json_t *record,
                  void (*done)(void *arg, enum err result), void *arg);
 
+/* A user's: letters, digits and ._@-, at most ACCOUNT_NAME_MAX. */
+bool account_name_is_good(const char *name);
+/* The record of a new one. */
+json_t *account_user_new(const char *hash, const char *role, const char *description);
+/* Is this user the only administrator? */
+bool accounts_last_admin_is(const struct accounts *a, const json_t *user);
+
 /* ---- other nodes ---------------------------------------------------------------------------------- */
 
 /* Who is told of each change: takes the item (account_table.h). True: done(arg) is called in a later turn of

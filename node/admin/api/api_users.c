@@ -35,27 +35,7 @@ static const json_t *user_wanted(struct api_call *c)
     return record;
 }
 
-static bool is_admin(const json_t *record)
-{
-    return strcmp(json_str(record, "role"), "administrator") == 0;
-}
-
-static bool is_last_admin(const struct api_call *c, const json_t *user)
-{
-    unsigned n = 0;
-    const char *name;
-    json_t *record;
-    json_object_foreach((json_t *)(uintptr_t)accounts_all(c->api->accounts, ACCOUNT_USER), name, record) n +=
-        is_admin(record);
-    return is_admin(user) && n == 1;
-}
-
 /* ---- new ------------------------------------------------------------------------------------------ */
-
-static bool name_is_good(const char *name)
-{
-    return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")] == 0;
-}
 
 static bool add_stored(struct api_call *c)
 {
@@ -84,19 +64,15 @@ static bool add_hashed(struct api_call *c)
         api_fail(c, 503, "SERVICE_UNAVAILABLE", "There is no memory to hash the password.");
         return false;
     }
-    json_t *record = json_object();
-    json_put(record, "hash", json_of_str(s->next_hash));
-    json_put(record, "role", json_of_str(json_str(c->body, "role")));
-    json_put(record, "description", json_of_str(description ? description : ""));
-    json_put(record, "must_change", json_false());
-    json_put(record, "created_at", json_of_u64(admin_wall_ms()));
+    json_t *record =
+        account_user_new(s->next_hash, json_str(c->body, "role"), description ? description : "");
     secret_store(c, ACCOUNT_USER, json_str(c->body, "username"), record, add_stored);
     return true;
 }
 
 static void add(struct api_call *c)
 {
-    if (!name_is_good(json_str(c->body, "username")))
+    if (!account_name_is_good(json_str(c->body, "username")))
         api_fail(c, 400, "BAD_REQUEST", "username: may have letters, digits and the signs ._@-");
     else if (!is_taken(c))
         secret_run(c, NULL, NULL, json_str(c->body, "password"), add_hashed);
@@ -118,7 +94,7 @@ static void change(struct api_call *c)
     const char *role = json_str(c->body, "role"), *description = json_str(c->body, "description");
     if (!record)
         return;
-    if (role && strcmp(role, "administrator") != 0 && is_last_admin(c, record)) {
+    if (role && strcmp(role, "administrator") != 0 && accounts_last_admin_is(c->api->accounts, record)) {
         api_fail(c, 400, "BAD_REQUEST", "role: this is the last administrator");
         return;
     }
@@ -142,7 +118,7 @@ static void user_remove(struct api_call *c)
     const json_t *record = user_wanted(c);
     if (!record)
         return;
-    if (is_last_admin(c, record)) {
+    if (accounts_last_admin_is(c->api->accounts, record)) {
         api_fail(c, 400, "NOT_ALLOWED", "This is the last administrator.");
         return;
     }
