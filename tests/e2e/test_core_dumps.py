@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import Case
+from harness import Case, until
 
 UID = 10001
 
@@ -47,10 +47,10 @@ class CoreDumps(Case):
                               capture_output=True, timeout=30).returncode == 0
 
     def dumps_core(self, node):
-        node.process.send_signal(signal.SIGQUIT)
-        _, status = os.waitpid(node.process.pid, 0)
-        self.assertTrue(os.WIFSIGNALED(status))
-        return os.WCOREDUMP(status)
+        node.process.send_signal(signal.SIGABRT)
+        ended = until(lambda: os.waitpid(node.process.pid, os.WNOHANG)[1], 60, "the node does not end")
+        self.assertTrue(os.WIFSIGNALED(ended))
+        return os.WCOREDUMP(ended)
 
     def test_nothing_is_left(self):
         node = self.node_of_a_user()
