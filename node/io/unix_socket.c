@@ -94,22 +94,24 @@ static int way_clear(const struct sockaddr_un *un)
     return error;
 }
 
-/* Nobody can connect before listen(), so that the file has its mode and group in time. The umask would take
- * from a mode that bind() sets. */
+/* Nobody can connect before listen(), so that the file has its mode and group in time. The mode of the socket
+ * becomes that of the file, but for what the umask takes from it; to give that back glibc needs /proc. */
 static int file_make(struct unix_socket *s, const struct sockaddr_un *un, const struct unix_socket_conf *c)
 {
     struct stat st;
     gid_t group = (gid_t)-1;
     if (c->group && *c->group && !unix_socket_group(c->group, &group))
         return ESRCH;
-    if (bind(s->fd, (const struct sockaddr *)un, sizeof *un) != 0)
+    if (fchmod(s->fd, c->mode) != 0 || bind(s->fd, (const struct sockaddr *)un, sizeof *un) != 0)
         return errno;
     if (lstat(c->path, &st) != 0)
         return errno;
     s->dev = st.st_dev;
     s->ino = st.st_ino;
     if ((group != (gid_t)-1 && fchownat(AT_FDCWD, c->path, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) != 0) ||
-        fchmodat(AT_FDCWD, c->path, c->mode, AT_SYMLINK_NOFOLLOW) != 0 || listen(s->fd, c->backlog) != 0) {
+        ((st.st_mode & ALLPERMS) != c->mode &&
+         fchmodat(AT_FDCWD, c->path, c->mode, AT_SYMLINK_NOFOLLOW) != 0) ||
+        listen(s->fd, c->backlog) != 0) {
         int error = errno;
         unix_socket_remove(s, c->path);
         return error;
