@@ -329,7 +329,8 @@ class Cluster:
         try:
             self.pods[1].kill().start()
             until(self.pods[1].serves, START_SECONDS_MAX, self.pods[1].log)
-            self.assertEqual(self.pods[1].get("/livez")[0], 200)
+            # HTTP comes a moment after the listeners.
+            until(lambda: self.pods[1].get("/livez")[0] == 200, START_SECONDS_MAX, self.pods[1].log)
         finally:
             network().names.is_silent = False
         self.await_all(BACK_SECONDS_MAX + 10)
