@@ -241,7 +241,7 @@ static const char *refuse(struct shard *sh, const struct acl_client *c, struct a
     return why;
 }
 
-static uint64_t hash_of(struct shard *sh, struct bytes topic)
+uint64_t gate_topic_hash(const struct shard *sh, struct bytes topic)
 {
     return hash_bytes(topic.p, topic.n, sh->node->conf.seed);
 }
@@ -250,7 +250,7 @@ struct bytes gate_topic(struct shard *sh, const struct session *s, struct bytes 
 {
     struct bytes own = mount_off(s->mount, topic);
     if (own.p != topic.p)
-        *hash = hash_of(sh, own);
+        *hash = gate_topic_hash(sh, own);
     return own;
 }
 
@@ -336,7 +336,7 @@ bool gate_lets_will(struct shard *sh, struct session *s, struct bytes topic)
 static bool lets_reach(struct shard *sh, struct session *s, struct bytes topic, bool is_granted)
 {
     struct bytes seen = mount_off(s->mount, topic);
-    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, hash_of(sh, seen), seen);
+    struct verdict verdict = verdict_on(sh, s, ACL_SUBSCRIBE, gate_topic_hash(sh, seen), seen);
     if (likely(verdict.allows) || (verdict.is_open && is_granted) || gate_is_undecided(sh, s))
         return true;
     COUNT(sh, ACL_DENIED_DELIVERY); /* not logged: nobody did wrong */

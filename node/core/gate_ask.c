@@ -11,7 +11,6 @@
 #include "node/core/rewrite.h"
 #include "node/core/shard_i.h"
 #include "proto/base/check.h"
-#include "proto/base/hash.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -99,13 +98,6 @@ static void count(struct shard *sh, enum hook_outcome o)
         sh->counters.v[C_ACL_HTTP_ALLOW + o - HOOK_SAID_ALLOW]++;
 }
 
-static struct bytes part_put(uint8_t **at, struct bytes b)
-{
-    struct bytes copy = bytes_of(*at, b.n);
-    *at = bytes_put(*at, b);
-    return b.p ? copy : b;
-}
-
 static struct gate_question *ask_new(const struct conn *c, struct bytes client_id, struct bytes username,
                                      const struct item *i)
 {
@@ -118,11 +110,11 @@ static struct gate_question *ask_new(const struct conn *c, struct bytes client_i
     *q = (struct gate_question){.shard = c->shard->number};
     list_init(&q->link);
     q->values = (struct hook_values){
-        .client_id = part_put(&at, client_id),
-        .username = part_put(&at, username),
-        .peerhost = part_put(&at, peerhost),
-        .cert_common_name = part_put(&at, cert_name),
-        .topic = part_put(&at, i->topic),
+        .client_id = bytes_keep(&at, client_id),
+        .username = bytes_keep(&at, username),
+        .peerhost = bytes_keep(&at, peerhost),
+        .cert_common_name = bytes_keep(&at, cert_name),
+        .topic = bytes_keep(&at, i->topic),
         .action = bytes_str(gate_kind_action(i->kind) == ACL_PUBLISH ? "publish" : "subscribe"),
         .qos = bytes_str(qos_names[i->qos]),
         .retain = bytes_str(i->retain ? "true" : "false"),
@@ -246,16 +238,11 @@ static struct verdict verdict_of(const struct ask_ops *ops, enum hook_outcome sa
     return v;
 }
 
-static uint64_t topic_hash(const struct shard *sh, struct bytes topic)
-{
-    return hash_bytes(topic.p, topic.n, sh->node->conf.seed);
-}
-
 struct verdict gate_asked_verdict(struct shard *sh, const struct session *s, uint8_t kind, struct bytes topic,
                                   struct verdict v, uint64_t *until_ms)
 {
     struct asks *asks = &sh->gate.asks;
-    uint64_t hash = topic_hash(sh, topic);
+    uint64_t hash = gate_topic_hash(sh, topic);
     const struct item *i = ready_find(asks->ready, s->ident->number, kind, hash, topic);
     if (i) {
         *until_ms = i->until_ms;
@@ -350,7 +337,7 @@ static bool publish_is_open(struct shard *sh, struct session *s, uint8_t kind, u
 {
     return !gate_remembers(sh, s, kind, match_hash, topic) &&
            gate_judge_topic(sh, s, ACL_PUBLISH, topic).is_open &&
-           !is_answered(sh, s, kind, topic_hash(sh, topic), topic);
+           !is_answered(sh, s, kind, gate_topic_hash(sh, topic), topic);
 }
 
 bool gate_ask_publish(struct conn *c, const struct publish *p, const struct match **match)
@@ -376,7 +363,7 @@ bool gate_ask_publish(struct conn *c, const struct publish *p, const struct matc
         publish_is_open(sh, c->session, kind, hash, topic))
         asked_add(&a, c,
                   &(struct item){.topic = topic,
-                                 .hash = topic_hash(sh, topic),
+                                 .hash = gate_topic_hash(sh, topic),
                                  .kind = kind,
                                  .qos = (uint8_t)p->m.qos,
                                  .retain = p->m.retain});
@@ -400,7 +387,7 @@ bool gate_ask_subscribe(struct conn *c, const struct subscribe *sub)
         if (topic_filter_parse(item.filter, 0, &f) != TOPIC_OK)
             continue;
         uint8_t kind = gate_kind(&sh->gate, ACL_SUBSCRIBE, item.qos, false);
-        uint64_t hash = topic_hash(sh, f.filter);
+        uint64_t hash = gate_topic_hash(sh, f.filter);
         if (gate_judge_filter(sh, c->session, f.filter, &is_whole).is_open &&
             !is_answered(sh, c->session, kind, hash, f.filter))
             asked_add(&a, c, &(struct item){.topic = f.filter, .hash = hash, .kind = kind, .qos = item.qos});

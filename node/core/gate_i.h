@@ -31,6 +31,7 @@ static inline enum acl_action gate_kind_action(uint8_t kind)
     return (enum acl_action)(kind & 3);
 }
 
+uint64_t gate_topic_hash(const struct shard *sh, struct bytes topic);
 /* Rules and servers are about topics as the client has them, without its mountpoint: that topic, and where it
  * is another one its hash. */
 struct bytes gate_topic(struct shard *sh, const struct session *s, struct bytes topic, uint64_t *hash);

@@ -205,13 +205,6 @@ static enum vet_verdict chain_run(struct authn *a, const struct vet_ask *q, stru
 
 /* ---- jobs ----------------------------------------------------------------------------------------- */
 
-static struct bytes part_put(uint8_t **at, struct bytes b)
-{
-    struct bytes copy = bytes_of(*at, b.n);
-    *at = bytes_put(*at, b);
-    return b.p ? copy : b;
-}
-
 static struct job *job_new(const struct vet_ask *q, uint32_t at_step)
 {
     size_t n = (size_t)q->client_id.n + q->username.n + q->password.n + q->peerhost.n;
@@ -219,10 +212,10 @@ static struct job *job_new(const struct vet_ask *q, uint32_t at_step)
     uint8_t *at = j->data;
     *j = (struct job){.shard = q->shard, .at = at_step, .n = n, .ask = *q, .settings = *q->settings};
     j->ask.settings = &j->settings;
-    j->ask.client_id = part_put(&at, q->client_id);
-    j->ask.username = part_put(&at, q->username);
-    j->ask.password = part_put(&at, q->password);
-    j->ask.peerhost = part_put(&at, q->peerhost);
+    j->ask.client_id = bytes_keep(&at, q->client_id);
+    j->ask.username = bytes_keep(&at, q->username);
+    j->ask.password = bytes_keep(&at, q->password);
+    j->ask.peerhost = bytes_keep(&at, q->peerhost);
     const struct identity *i = q->identity;
     j->identity = i ? identity_new(i->cert_name, i->user, i->is_psk) : NULL;
     j->ask.identity = j->identity;

@@ -3,13 +3,13 @@
 
 #include "node/core/identity.h"
 #include "node/io/hook_server.h"
+#include "node/io/mono.h"
 #include "proto/base/mem.h"
 
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { RECALL_SLOTS = 8192, RECALL_KEY = 32 };
 
@@ -27,13 +27,6 @@ struct authn_http {
     pthread_mutex_t lock;
     struct recall *recalls; /* under lock; NULL: nothing is remembered */
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 struct authn_http *authn_http_new(const struct authn_http_conf *conf, struct log_sink *log)
 {
@@ -121,7 +114,7 @@ static struct recall *slot_of(const struct authn_http *h, const uint8_t key[RECA
 
 static void keep(struct authn_http *h, const struct vet_ask *q, const struct hook_reply *reply)
 {
-    struct recall r = {.until_ms = now_ms() + h->conf.cache_ms, .reply = *reply};
+    struct recall r = {.until_ms = mono_ms() + h->conf.cache_ms, .reply = *reply};
     if (!h->recalls)
         return;
     key_make(h, q, r.key);
@@ -167,7 +160,7 @@ enum vet_verdict authn_http_recall(struct authn_http *h, const struct vet_ask *q
     key_make(h, q, key);
     pthread_mutex_lock(&h->lock);
     const struct recall *r = slot_of(h, key);
-    if (now_ms() < r->until_ms && sodium_memcmp(r->key, key, sizeof key) == 0) {
+    if (mono_ms() < r->until_ms && sodium_memcmp(r->key, key, sizeof key) == 0) {
         is_there = true;
         reply = r->reply;
     }

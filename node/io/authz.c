@@ -3,13 +3,13 @@
 
 #include "node/core/mail.h"
 #include "node/core/shard.h"
+#include "node/io/mono.h"
 #include "node/io/pool.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { QUEUE_MAX = 20000 };
 
@@ -28,13 +28,6 @@ struct authz {
     void *post_ctx;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void on_run(void *ctx, struct pool_job *p)
 {
     struct authz *a = ctx;
@@ -42,7 +35,7 @@ static void on_run(void *ctx, struct pool_job *p)
     struct gate_question *q = j->ask;
     struct hook_reply reply;
     struct mailbag *bag = NULL;
-    uint64_t now = now_ms();
+    uint64_t now = mono_ms();
     /* Whoever has gone does not cost the others who wait. The answer still goes: it frees the question. */
     if (!__atomic_load_n(&q->is_gone, __ATOMIC_RELAXED))
         q->outcome = hook_server_ask(a->server, &q->values,
@@ -71,7 +64,7 @@ static bool on_ask(void *ctx, struct gate_question *q)
 {
     struct authz *a = ctx;
     struct job *j = mem_alloc(sizeof *j);
-    *j = (struct job){.until_ms = now_ms() + a->conf.server.timeout_ms, .ask = q};
+    *j = (struct job){.until_ms = mono_ms() + a->conf.server.timeout_ms, .ask = q};
     bool is_taken = pool_push(a->pool, &j->pooled);
     if (!is_taken)
         free(j);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/hook_server.h"
 
+#include "node/io/mono.h"
 #include "proto/base/mem.h"
 #include "proto/topic/utf8.h"
 
@@ -9,7 +10,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ANSWER_MAX = 64 * 1024, TELL_EVERY_MS = 1000 };
 
@@ -23,13 +23,6 @@ struct hook_server {
     struct breaker breaker; /* under lock, like the rest */
     uint64_t malformed_told_ms;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- life ----------------------------------------------------------------------------------------- */
 
@@ -174,7 +167,7 @@ static bool request(struct hook_server *h, const struct hook_values *v, uint32_t
 /* Once a second at most: answers come by the thousand. */
 static void malformed_tell(struct hook_server *h)
 {
-    uint64_t now = now_ms();
+    uint64_t now = mono_ms();
     pthread_mutex_lock(&h->lock);
     bool is_due = !h->malformed_told_ms || now >= h->malformed_told_ms + TELL_EVERY_MS;
     if (is_due)
@@ -189,7 +182,7 @@ static void outcome_note(struct hook_server *h, bool has_answered, bool is_probe
 {
     pthread_mutex_lock(&h->lock);
     bool was_open = breaker_is_open(&h->breaker);
-    breaker_note(&h->breaker, has_answered, is_probe, now_ms());
+    breaker_note(&h->breaker, has_answered, is_probe, mono_ms());
     bool is_open = breaker_is_open(&h->breaker);
     pthread_mutex_unlock(&h->lock);
     if (is_open && !was_open)
@@ -217,7 +210,7 @@ enum hook_outcome hook_server_ask(struct hook_server *h, const struct hook_value
     if (!timeout_ms)
         return HOOK_QUEUE_FULL;
     pthread_mutex_lock(&h->lock);
-    bool lets = breaker_lets(&h->breaker, now_ms(), &is_probe);
+    bool lets = breaker_lets(&h->breaker, mono_ms(), &is_probe);
     pthread_mutex_unlock(&h->lock);
     if (!lets)
         return HOOK_LEFT_ALONE;

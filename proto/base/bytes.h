@@ -80,6 +80,13 @@ static inline uint8_t *bytes_put(uint8_t *p, struct bytes b)
         memcpy(p, b.p, b.n);
     return p + b.n;
 }
+/* Puts b there as well and moves *at behind it; answers that copy, or b itself where its p is NULL. */
+static inline struct bytes bytes_keep(uint8_t **at, struct bytes b)
+{
+    struct bytes copy = bytes_of(*at, b.n);
+    *at = bytes_put(*at, b);
+    return b.p ? copy : b;
+}
 
 /* A cursor. Each take answers false, and leaves the cursor where it is, when too few bytes are left. */
 struct cursor {
