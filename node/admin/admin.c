@@ -102,11 +102,11 @@ static enum err admin_open(struct admin *a)
     CHECK(a->stop_event && event_add(a->stop_event, NULL) == 0);
     a->reload_event = event_new(a->base, a->reload_fd, EV_READ | EV_PERSIST, on_reload, a);
     CHECK(a->reload_event && event_add(a->reload_event, NULL) == 0);
-    enum err e = server_new(&a->server, &a->env, a->base);
-    if (e != OK)
-        return e;
+    enum err e = OK;
     if (a->env.conf.http[ADMIN_HTTP].addr_n || a->env.conf.http[ADMIN_HTTPS].addr_n)
         e = http_new(&a->http, &a->env, a->base);
+    if (e == OK) /* The last to listen: who finds it open finds all else open. */
+        e = server_new(&a->server, &a->env, a->base);
     if (e != OK)
         return e;
     a->herald = herald_new(&a->env, a->base);

@@ -132,7 +132,7 @@ class ApiCase(Case):
         """change: admin has chosen PASSWORD, and node.api is his."""
         port = self.http_port()
         node = self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{port}",
-                          **(settings or {})}, **options).wait_ctl()
+                          **(settings or {})}, **options)
         node.http_port, node.open = port, Api(port)
         node.api = node.open
         if change:

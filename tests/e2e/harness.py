@@ -177,14 +177,25 @@ class Node:
         except OSError:
             return False
 
+    def has_ctl(self):
+        """Does it listen on its control socket, which is the last that it opens?"""
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(self.settings.get("node.ctl_socket") or os.path.join(self.data, "ctl.sock"))
+                return True
+            except OSError:
+                return False
+
     def wait_ready(self, seconds=START_SECONDS_MAX):
+        """Every listener is open, that of HTTP and the control socket too."""
         deadline = time.monotonic() + seconds
-        for port in [self.port, self.ws_port] + ([self.tls_port, self.wss_port] if self.tls else []):
-            while not self.accepts(port):
+        places = [self.port, self.ws_port] + ([self.tls_port, self.wss_port] if self.tls else [])
+        for place in places + ([] if is_mosquitto() else ["ctl"]):
+            while not (self.has_ctl() if place == "ctl" else self.accepts(place)):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"the broker ended with {self.process.returncode}:\n{self.log()[-4000:]}")
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"the broker does not listen on {port}:\n{self.log()[-4000:]}")
+                    raise RuntimeError(f"the broker does not listen on {place}:\n{self.log()[-4000:]}")
                 time.sleep(0.002)
         return self
 
@@ -192,8 +203,8 @@ class Node:
         return self.spawn().wait_ready()
 
     def wait_ctl(self):
-        """The control socket opens a moment after the listeners; `covey start` waits for it, start() does not."""
-        until(lambda: self.cli("ping").returncode == 0, START_SECONDS_MAX, "covey ping")
+        """As wait_ready(), of a node whose other listeners cannot be tried from here."""
+        until(self.has_ctl, START_SECONDS_MAX, self.log)
         return self
 
     def is_alive(self):

@@ -114,7 +114,7 @@ class AskedCase(Asked, Case):
         self.policy()
 
     def asked_node(self, rules=None, settings=None, **keys):
-        return self.node(self.keys(rules, settings, **keys)).wait_ctl()
+        return self.node(self.keys(rules, settings, **keys))
 
     def counter(self, node, name):
         return next(int(line.split(":")[1]) for line in node.cli("ctl", "broker", "metrics").stdout.splitlines()

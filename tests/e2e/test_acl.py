@@ -40,7 +40,7 @@ class Acl(Case):
         node.rules = path
         self.rules(node, text)
         if start:
-            node.start().wait_ctl()
+            node.start()
         return node
 
     def reload(self, node):
@@ -214,7 +214,7 @@ class Subscribe(Acl):
                 publisher.publish(topic, topic.encode(), qos=qos)
         node.stop()
         self.rules(node, "allow all all yes\n")
-        node.start().wait_ctl()
+        node.start()
         client = self.connected(node, "c", settings, clean=False)
         self.assertEqual([client.recv_publish().payload for _ in range(2)], [b"yes", b"yes"])
         client.expect_nothing()

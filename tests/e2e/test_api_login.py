@@ -41,20 +41,20 @@ class First(ApiCase):
     def test_it_is_stored(self):
         node = self.api_node()
         node.kill()
-        node.start().wait_ctl()
+        node.start()
         self.refused(node.api.get("/nodes"), 401, "BAD_TOKEN")
         self.assertEqual(node.open.logged_in("admin", PASSWORD).get("/nodes").status, 200)
         self.assertFalse(os.path.exists(os.path.join(node.data, "admin_password")))
 
     def test_no_file_without_http(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         self.assertFalse(os.path.exists(os.path.join(node.data, "admin_password")))
 
     def test_one_that_was_not_changed_stays(self):
         node = self.api_node(change=False)
         password = first_password(node)
         node.stop()
-        node.start().wait_ctl()
+        node.start()
         self.assertEqual(first_password(node), password)
         self.assertEqual(node.open.login("admin", password).status, 200)
 

@@ -244,7 +244,7 @@ class Away(UsersCase):
         self.assertEqual(self.admins[0].delete("/users/goes").status, 204)
         for node in nodes.nodes[:2]:
             node.stop()
-        nodes[2].start().wait_ctl()
+        nodes[2].start()
         self.comes(lambda: self.logins("goes", "a password", [2]), [200])     # it cannot know
         nodes.start([0, 1])
         until(lambda: self.logins("goes", "a password") == [401] * 3, WAIT, "the deleted user is back")

@@ -44,7 +44,6 @@ class OneNode(Banning):
 
     def test_refused_with_the_code_of_each_version(self):
         node, client_id = self.node(), unique("c")
-        node.wait_ctl()
         self.assertEqual(self.ban(node, "add", "clientid", client_id), "ok\n")
         for version in (V31, V311):
             with node.client(version=version) as client:
@@ -62,7 +61,6 @@ class OneNode(Banning):
     def test_each_kind_ends_connections_and_keeps_out(self):
         """Of two clients that differ in what is banned, the one goes and the other stays."""
         node = self.node()
-        node.wait_ctl()
         for kind, who, banned, other in (
                 ("clientid", "c1", dict(client_id="c1"), dict(client_id="c2")),
                 ("username", "u1", dict(username="u1"), dict(username="u2")),
@@ -88,7 +86,6 @@ class OneNode(Banning):
 
     def test_addresses_and_networks(self):
         node = self.node()
-        node.wait_ctl()
 
         def refused(source):
             sock = socket.create_connection(("127.0.0.1", node.port), 10, (source, 0))
@@ -104,7 +101,6 @@ class OneNode(Banning):
 
     def test_an_end_and_a_list(self):
         node = self.node()
-        node.wait_ctl()
         self.ban(node, "add", "clientid", "a, (b)\n", "--for", "1h", "--reason", "too loud")
         self.ban(node, "add", "username", "soon", "--for", "1s")
         out = self.ban(node, "list")
@@ -115,7 +111,6 @@ class OneNode(Banning):
 
     def test_what_is_no_ban_is_said(self):
         node = self.node()
-        node.wait_ctl()
         for words in (("add", "clientid_re", "("), ("add", "peerhost", "10.0.0"), ("add", "peerhost_net", "10.0.0.0/33"),
                       ("add", "nobody", "x"), ("add", "clientid", "x", "--for", "soon"),
                       ("add", "clientid", "x", "--for"), ("del", "clientid", "x"), ("add", "clientid")):
@@ -125,13 +120,12 @@ class OneNode(Banning):
 
     def test_it_is_kept_over_kill(self):
         node = self.node()
-        node.wait_ctl()
         self.ban(node, "add", "clientid_re", "^x")
         self.ban(node, "add", "clientid", "y" * 60000)
         self.ban(node, "add", "clientid", "z")
         self.ban(node, "del", "clientid", "z")
         node.kill()
-        node.start().wait_ctl()
+        node.start()
         self.assertTrue(is_refused(node, "xx") and is_refused(node, "y" * 60000))
         self.assertFalse(is_refused(node, "z"))
         self.assertEqual(self.ban(node, "list").count("Banned("), 2)
@@ -146,7 +140,6 @@ class Flapping(Banning):
     def test_same_client_id_from_two_connections(self):
         node = self.node({"flapping_detect.enable": True, "flapping_detect.max_count": 10,
                           "flapping_detect.ban_time": "1h"})
-        node.wait_ctl()
         other = self.connected(node)
         reasons = []
         deadline = time.monotonic() + WAIT
@@ -170,11 +163,10 @@ class Flapping(Banning):
         for _ in range(40):
             with node.client() as client:
                 client.connect("flip")
-        self.assertEqual(self.ban(node.wait_ctl(), "list"), "")
+        self.assertEqual(self.ban(node, "list"), "")
 
     def test_a_thousand_takeovers_leave_nothing_behind(self):
         node = self.node()
-        node.wait_ctl()
         clients = [node.client(), node.client()]
         for n in range(1000):
             clients[n % 2].close()

@@ -105,7 +105,7 @@ class Life(Cli):
 
     def test_start_after_a_kill(self):
         """What a killed node leaves behind (pid file, socket) is in nobody's way and tells no lies."""
-        node = self.node().wait_ctl()
+        node = self.node()
         pid = node.process.pid
         self.assertEqual(node.cli("pid").stdout, f"{pid}\n")
         node.kill()

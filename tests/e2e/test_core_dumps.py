@@ -34,7 +34,7 @@ class CoreDumps(Case):
         os.chown(node.dir, UID, UID)        # where it would be left
         os.makedirs(node.data)
         os.chown(node.data, UID, UID)
-        node.start().wait_ctl()
+        node.start()
         return node
 
     def core_limit(self, node):

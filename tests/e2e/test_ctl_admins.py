@@ -19,7 +19,7 @@ class Admins(ApiCase):
     def setUp(self):
         self.needs_covey()
         self.port = self.http_port()
-        self.broker = self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{self.port}"}).wait_ctl()
+        self.broker = self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{self.port}"})
         self.api = Api(self.port)
 
     def logs_in(self, name, password):
@@ -58,7 +58,7 @@ class Admins(ApiCase):
         self.assertEqual(self.ctl(self.broker, "list"), "admin role=administrator must_change=true\n")
 
     def test_without_http(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         self.assertIn("no HTTP API", self.ctl(node, "list", status=1))
         self.assertIn("no HTTP API", self.ctl(node, "passwd", "admin", PASSWORD, status=1))
 

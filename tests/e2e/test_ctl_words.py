@@ -13,7 +13,7 @@ SESSION = [(wire.SESSION_EXPIRY, 3600)]
 class Ctl(Case):
     def setUp(self):
         self.needs_covey()
-        self.running = self.node({"sys_topics.sys_msg_interval": "disabled"}).wait_ctl()
+        self.running = self.node({"sys_topics.sys_msg_interval": "disabled"})
 
     def ctl(self, *words, code=0):
         done = self.running.cli("ctl", *words)

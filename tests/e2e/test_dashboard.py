@@ -14,7 +14,7 @@ class Files(Case):
         lock = Port()
         self.addCleanup(lock.free)
         self.http_port = lock.number
-        self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{self.http_port}"}).wait_ctl()
+        self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{self.http_port}"})
         self.start = self.ask("/")
         if "left out" in self.start.bytes.decode(errors="replace"):
             self.skipTest("this program was built without the dashboard")

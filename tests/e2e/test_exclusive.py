@@ -42,7 +42,6 @@ class OneNode(Case):
         old.subscribe(topic, 1)                                  # everybody may subscribe to it as usual
         clients[1].publish(topic, b"x", 1)
         self.assertEqual([c.recv_publish(topic).payload for c in (clients[0], old)], [b"x", b"x"])
-        node.wait_ctl()
         self.assertEqual(node.cli("ctl", "exclusive", "list").stdout, f"{topic} -> {clients[0].id}\n")
         self.assertIn(f" -> topic:$exclusive/{topic} qos:1", node.cli("ctl", "subscriptions", "list").stdout)
         self.assertEqual(metric(node, "subscribe.refused.exclusive"), 8)

@@ -59,12 +59,11 @@ class Delayed(Case):
         for _ in range(2):
             pub.publish("$delayed/1000/t", b"x", 1)
         pub.publish("$delayed/1000/t", b"x", 1, expect=[0x97])
-        self.assertIn("delayed.count                 : 2\n", node.wait_ctl().cli("ctl", "broker", "stats").stdout)
+        self.assertIn("delayed.count                 : 2\n", node.cli("ctl", "broker", "stats").stdout)
 
 
     def test_listed_and_deleted(self):
         node, topic = self.node(), unique()
-        node.wait_ctl()
         sub, pub = self.connected(node), self.connected(node)
         sub.subscribe(topic, 1)
         for seconds in (1000, 2):
@@ -130,7 +129,7 @@ class Topics(Case):
         alias.send(publish("old/b", b"1", props_=[(ALIAS, 1)]), publish("", b"2", props_=[(ALIAS, 1)]))
         sub.recv_publish("new/a", timeout=WAIT)
         self.assertEqual([sub.recv_publish("new/b", timeout=WAIT).payload for _ in range(2)], [b"1", b"2"])
-        out = node.wait_ctl().cli("ctl", "subscriptions", "list").stdout
+        out = node.cli("ctl", "subscriptions", "list").stdout
         self.assertIn(" -> topic:new/#", out)
 
     def test_subscribed_by_connecting(self):
@@ -174,7 +173,7 @@ class Topics(Case):
             client.connect()
             client.subscribe("r/#")
             self.assertEqual(sorted(client.recv_publish().payload for _ in range(2)), [b"x", b"y"])
-        until(lambda: "retained.count                : 0\n" in node.wait_ctl().cli("ctl", "broker", "stats").stdout,
+        until(lambda: "retained.count                : 0\n" in node.cli("ctl", "broker", "stats").stdout,
               WAIT, "expired")
         pub.publish("r/3", b"x", 1, retain=True)
 
@@ -190,7 +189,6 @@ class Watching(Case):
 
     def test_topic_metrics(self):
         node = self.node({"topic_metrics.topics": "a/1; a/2"})
-        node.wait_ctl()
         self.assertEqual(self.ctl(node, "topic_metrics", "register", "b"), "ok\n")
         subs, pub = [self.connected(node) for _ in range(4)], self.connected(node)
         for sub in subs:
@@ -218,7 +216,6 @@ class Watching(Case):
 
     def test_slow_subscribers(self):
         node = self.node({"slow_subs.enable": True, "slow_subs.threshold": "300ms", "slow_subs.top_k_num": 3})
-        node.wait_ctl()
         pub, quick = self.connected(node), self.connected(node, "quick")
         quick.subscribe("s/#", 1)
         slow = [self.connected(node, f"slow{i}") for i in range(4)]
@@ -290,12 +287,12 @@ class Events(ClusterCase):
         watcher.subscribe("$SYS/brokers/+/clients/#")
         for name in ("a/+", "#"):
             self.connected(node, name).reset()
-        until(lambda: node.wait_ctl().cli("ctl", "clients", "list").stdout.count("Client(") == 1, WAIT, "the others gone")
+        until(lambda: node.cli("ctl", "clients", "list").stdout.count("Client(") == 1, WAIT, "the others gone")
         watcher.unsubscribe("$SYS/brokers/+/clients/#")     # of which nothing is told unless configured
         self.assertEqual([p for p in watcher.barrier() if p.type == PUBLISH], [])
         watcher.subscribe("$SYS/brokers/+/clients/#")
         watcher.disconnect()
-        until(lambda: "(w," not in node.wait_ctl().cli("ctl", "clients", "list").stdout, WAIT, "gone")
+        until(lambda: "(w," not in node.cli("ctl", "clients", "list").stdout, WAIT, "gone")
         self.assertTrue(node.is_alive())
 
 

@@ -29,7 +29,6 @@ class Health(Case):
                           **(settings or {})}, **options)
         node.http_port = port
         if options.get("start", True):
-            node.wait_ctl()
         return node
 
     def ask(self, node, path, method="GET", body=None):

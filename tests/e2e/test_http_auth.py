@@ -22,7 +22,7 @@ class HttpAuth(Case):
         self.addCleanup(self.server.stop)
         keys = {"url": f"http://127.0.0.1:{self.server.port}{path}", **keys}
         node = self.node({**{f"authentication.http.{k}": v for k, v in keys.items()}, **(settings or {})}, start=False)
-        return node.start().wait_ctl() if start else node
+        return node.start() if start else node
 
     def file(self, text):
         path = os.path.join(harness.scratch("covey-http-"), "file")

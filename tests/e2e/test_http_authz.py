@@ -88,7 +88,7 @@ class HttpAuthz(AskedCase):
         self.server.answer = says("allow")
         node = self.node(self.keys(body="${cert_common_name}", settings={
             "listeners.ssl.default.ssl_options.verify": "verify_peer", "listeners.ssl.default.ssl_options.cacertfile":
-            os.path.join(harness.certs(), "ca.pem")}), tls=True).wait_ctl()
+            os.path.join(harness.certs(), "ca.pem")}), tls=True)
         folder = harness.certs()
         context = harness.tls_context(certfile=f"{folder}/alice.pem", keyfile=f"{folder}/alice.key")
         self.connected(node, tls=True, context=context).publish("t", qos=1)
@@ -139,7 +139,7 @@ class HttpAuthz(AskedCase):
         sub.close()
         pub.publish("yes/away", b"1", qos=1)
         node.kill()
-        node.start().wait_ctl()
+        node.start()
         pub = self.connected(node)
         pub.publish("yes/after", b"2", qos=1)
         sub = self.connected(node, "keeper", props, clean=False)

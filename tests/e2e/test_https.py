@@ -27,7 +27,7 @@ class Https(ApiCase):
                 "dashboard.listeners.https.keyfile": f"{folder or certs()}/server.key", **more}
 
     def https_node(self, folder=None, **more):
-        node = self.node(self.settings(folder, **more)).wait_ctl()
+        node = self.node(self.settings(folder, **more))
         node.open = Api(self.port, context=tls_context(ca=f"{folder or certs()}/ca.pem"))
         return node
 

@@ -36,7 +36,7 @@ class IdentityCase(Case):
                        "verify": "verify_peer", **(options or {})}
         node = self.node({**{f"listeners.ssl.default.ssl_options.{k}": v for k, v in ssl_options.items()}, **(settings or {})},
                          tls=True, start=start)
-        return node.wait_ctl() if start else node
+        return node
 
     def pub(self, node, *options, topic="t", certs=None):
         """mosquitto_pub, QoS 1; its exit status and what it said."""

@@ -67,7 +67,7 @@ class JwtCase(Case):
     def jwt_node(self, start=True, **keys):
         settings = {f"authentication.jwt.{k}": v for k, v in keys.items() if k != "settings"}
         node = self.node({**settings, **keys.get("settings", {})}, start=start)
-        return node.wait_ctl() if start else node
+        return node
 
     def secret_node(self, **keys):
         return self.jwt_node(secret_file=self.write("secret", SECRET + b"\n"), **keys)

@@ -136,7 +136,7 @@ class Delivery(RulesCase):
         client.subscribe("t/#", qos=1)
         client.disconnect()
         node.stop()
-        node.start().wait_ctl()
+        node.start()
         boss = node.client()
         self.addCleanup(boss.close)
         boss.connect("boss", username="boss", password=self.token({}))

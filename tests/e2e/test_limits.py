@@ -32,7 +32,6 @@ class Rates(Case):
         self.assertLess(got.index(b"free"), count, "who has no limit waited for who has one")
         got.remove(b"free")
         self.assertEqual([int(p.split(b" ")[0]) for p in got], list(range(1, count + 1)))
-        node.wait_ctl()
         self.assertGreater(metric(node, f"client.paced.{reason}"), 0)
 
     def flood(self, count, size=0, qos=0):
@@ -88,7 +87,6 @@ class Numbers(Case):
         self.needs_covey()
 
     def counted(self, node, name, count=1):
-        node.wait_ctl()
         until(lambda: metric(node, name) >= count, WAIT, lambda: f"{name}: {metric(node, name)}")
         self.assertEqual(metric(node, name), count, name)
 
@@ -154,7 +152,6 @@ class Numbers(Case):
         first, _ = self.connected(node), self.connected(node)
         with node.client() as client:
             client.expect_closed(timeout=WAIT)
-        node.wait_ctl()
         self.assertIn("connections_max=", node.cli("ctl", "listeners").stdout)
         first.disconnect()
         until(lambda: "current_conn    : 1" in node.cli("ctl", "listeners").stdout, WAIT, "one connection")

@@ -33,7 +33,7 @@ class Logs(Case):
 class Rotation(Logs):
     def test_by_size_and_count(self):
         node, path = self.logging({"log.rotation.size": "1KB", "log.rotation.count": 2})
-        node.start().wait_ctl()
+        node.start()
 
         def is_full():
             self.noise(node, 10)
@@ -53,7 +53,7 @@ class Rotation(Logs):
 
     def test_no_line_is_lost_by_it(self):
         node, path = self.logging({"log.rotation.size": "2KB", "log.rotation.count": 1000})
-        node.start().wait_ctl()
+        node.start()
         for i in range(60):
             node.cli("ctl", "ban", "add", "clientid", f"number-{i}-")
         self.assertEqual(node.stop(), 0)
@@ -78,7 +78,7 @@ class Rotation(Logs):
 
     def test_a_folder_that_cannot_be_written_is_survived(self):
         node, path = self.logging({"log.rotation.size": "1KB", "log.rotation.count": 1})
-        node.start().wait_ctl()
+        node.start()
         os.mkdir(path + ".1")       # no file can take this name
         self.noise(node, 40)
         until(lambda: "log not rotated" in self.read(path), WAIT, "told")
@@ -96,7 +96,7 @@ class DiskFull(Logs):
         link = os.path.join(node.dir, "link.log")
         os.symlink("/dev/full", link)
         node.configure({**node.settings, "log.file": link})
-        node.start().wait_ctl()
+        node.start()
         self.connected(node)
         self.assertEqual(node.log().count("the log cannot be written, lines are lost: No space left on device"), 1)
         until(lambda: "log_failing" in node.cli("ctl", "alarms", "list").stdout, WAIT, "the alarm")
@@ -113,7 +113,7 @@ class DiskFull(Logs):
     def test_a_line_that_was_cut_ends(self):
         """A file size limit cuts a line; what comes after it starts a line of its own."""
         node, path = self.logging({"log.rotation.size": "infinity", "log.level": "info"})
-        node.start().wait_ctl()
+        node.start()
         limit = os.path.getsize(path) + 20
         resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         self.noise(node, 2)
@@ -126,16 +126,15 @@ class DiskFull(Logs):
 class Ctl(Logs):
     def test_handlers(self):
         node, path = self.logging()
-        node.start().wait_ctl()
+        node.start()
         self.assertEqual(node.cli("ctl", "log", "handlers", "list").stdout,
                          f"LogHandler(id=default, level=debug, destination={path}, status=started, lost=0)\n")
         other = self.node()
-        other.wait_ctl()
         self.assertIn("destination=stderr", other.cli("ctl", "log", "handlers", "list").stdout)
 
     def test_json_lines_are_json(self):
         node, path = self.logging({"log.format": "json", "log.rotation.size": "1KB"})
-        node.start().wait_ctl()
+        node.start()
         self.noise(node, 30)
         for file in glob.glob(path + "*"):
             for line in Rotation.read(file).splitlines():

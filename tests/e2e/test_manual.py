@@ -33,7 +33,6 @@ class Manual(Case):
 
     def test_every_command_is_in_it(self):
         node = self.node()
-        node.wait_ctl()
         page = self.page("covey-ctl")
         commands = ctl_commands(node)
         self.assertGreater(len(commands), 30)
@@ -131,7 +130,6 @@ class Completion(Case):
 
     def test_every_command_of_ctl(self):
         node = self.node()
-        node.wait_ctl()
         for command in ctl_commands(node):
             group, verb = (command.split() + [""])[:2]
             self.assertIn(group, self.completed("bash", "covey", "ctl", group))

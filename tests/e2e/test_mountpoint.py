@@ -25,7 +25,7 @@ class MountCase(Case):
         node.path = os.path.join(node.dir, "tenant.sock")
         node.configure({"listeners.unix.tenant.bind": node.path, "listeners.unix.tenant.mountpoint": mountpoint, **settings})
         if start:
-            node.start().wait_ctl()
+            node.start()
         return node
 
     def inside(self, node, client_id=None, props=(), version=V5, **options):
@@ -171,7 +171,7 @@ class Lasting(MountCase):
         client.subscribe([("t", 1), ("$share/g/s", 1)], expect=[1, 1])
         client.close()
         node.kill()
-        node.start().wait_ctl()
+        node.start()
         outside = self.connected(node)
         outside.publish("m/t", b"1", 1)
         outside.publish("m/s", b"2", 1)

@@ -31,7 +31,6 @@ class Overload(Case):
 
     def test_a_late_loop_refuses_new_clients_and_recovers(self):
         node = self.node({**ON, "overload_protection.max_lag": "200ms", "overload_protection.cooldown": "3s"})
-        node.wait_ctl()
         sub, topic = self.connected(node), unique()
         sub.subscribe(topic)
         node.process.send_signal(signal.SIGSTOP)
@@ -47,14 +46,12 @@ class Overload(Case):
 
     def test_memory_refuses_then_sheds(self):
         node = self.node(ON)
-        node.wait_ctl()
         start = resident(node)
         node.stop()
         node.configure({**ON, "overload_protection.max_memory": start + (48 << 20), "mqtt.max_mqueue_len": 0,
                         "overload_protection.critical_memory": start + (96 << 20), "mqtt.max_mqueue_bytes": 0,
                         "mqtt.mqueue_store_qos0": True})
         node.start()
-        node.wait_ctl()
         sub, pub, client_id = self.connected(node), self.connected(node), unique("c")
         with node.client() as away:
             away.connect(client_id, [(SESSION_EXPIRY, 3600)])
@@ -84,7 +81,6 @@ class Overload(Case):
 
     def test_off_by_default(self):
         node = self.node()
-        node.wait_ctl()
         self.assertEqual(node.cli("ctl", "olp", "status").stdout, "Overload protection is disabled\n")
 
 

@@ -36,7 +36,7 @@ class AuthCase(Case):
         for name, password in users:
             self.add(node, name, password)
         node.configure({"authentication.password_file": node.users, **(settings or {})})
-        return node.start().wait_ctl() if start else node
+        return node.start() if start else node
 
     def add(self, node, name, password):
         passwd(*node.cheap, "add", "--file", node.users, name, given=password + "\n")
@@ -83,7 +83,7 @@ class Passwords(AuthCase):
         node = self.users_node(start=False)
         with open(node.users, "a", encoding="utf-8") as file:
             file.write(f"# taken over\nmo:{MOSQUITTO_HASH}\nbea:{BCRYPT_HASH}\n")
-        node.start().wait_ctl()
+        node.start()
         for name in ("mo", "bea", "anna"):
             self.connected(node, connect={"username": name, "password": b"secret"})
             self.refused(node, 0x86, username=name, password=b"Secret")
@@ -142,7 +142,7 @@ class Files(AuthCase):
         passwd("delete", "--file", node.users, "anna")
         with open(node.users, encoding="utf-8") as file:
             self.assertEqual([line.split(":")[0] for line in file], ["bob", "carl"])
-        node.start().wait_ctl()
+        node.start()
         self.connected(node, connect={"username": "bob", "password": b"p:q"})
 
     def test_a_file_that_cannot_be_used_stops_the_start(self):

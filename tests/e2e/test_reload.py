@@ -31,7 +31,7 @@ class Reload(Case):
         return client.connack.prop(wire.MAX_PACKET)
 
     def test_a_limit_changes_for_clients_that_come(self):
-        node = self.node({"mqtt.max_packet_size": "100KB"}).wait_ctl()
+        node = self.node({"mqtt.max_packet_size": "100KB"})
         old = self.connected(node)
         self.assertEqual(self.max_packet(node), 100 << 10)
         said = self.changed(node, {"mqtt.max_packet_size": "200KB"})
@@ -41,7 +41,7 @@ class Reload(Case):
         old.barrier()
 
     def test_limits_of_the_node_and_of_a_listener(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         self.changed(node, {"listeners.tcp.default.max_connections": 1, "retainer.max_payload_size": "1KB"})
         client = self.connected(node)
         second = node.client()
@@ -53,19 +53,19 @@ class Reload(Case):
         self.connected(node).barrier()
 
     def test_rewrite_and_auto_subscribe(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         self.changed(node, {"rewrite.rules": "publish old/# ^old/(.+)$ new/$1", "auto_subscribe.topics": "new/#"})
         client = self.connected(node)
         client.publish("old/x", b"hello")
         self.assertEqual(client.take(lambda p: p.type == wire.PUBLISH).topic, "new/x")
 
     def test_the_log_level(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         self.changed(node, {"log.level": "warning"})
         self.assertIn("warning", node.cli("ctl", "log", "level").stdout)
 
     def test_what_needs_a_restart_is_named_until_there_is_one(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         for _ in range(2):
             said = self.changed(node, {"node.workers": 1, "listeners.tcp.default.tcp_options.backlog": 7, "mqtt.max_inflight": 9})
             self.assertIn("restart node.workers: 2 -> 1", said)
@@ -74,12 +74,12 @@ class Reload(Case):
         self.assertIn("0 changed, 2 need a restart", said)
 
     def test_a_listener_that_comes_waits_for_a_restart(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         said = self.changed(node, {"listeners.tcp.other.bind": "127.0.0.1:1"})
         self.assertIn("restart listeners.tcp.other.bind", said)
 
     def test_a_file_with_an_error_changes_nothing(self):
-        node = self.node({"mqtt.max_packet_size": "100KB"}).wait_ctl()
+        node = self.node({"mqtt.max_packet_size": "100KB"})
         good = dict(node.settings)
         node.configure({**good, "mqtt.max_packet_size": "200KB", "mqtt.max_inflght": 3})
         said = self.reload(node, 1)
@@ -93,7 +93,7 @@ class Reload(Case):
         until(lambda: "configuration" not in self.alarms(node), 20, "the end of the alarm")
 
     def test_a_file_that_is_cut_or_gone(self):
-        node = self.node({"mqtt.max_packet_size": "100KB"}).wait_ctl()
+        node = self.node({"mqtt.max_packet_size": "100KB"})
         with open(node.conf, encoding="utf-8") as file:
             text = file.read()
         with open(node.conf, "w", encoding="utf-8") as file:
@@ -105,7 +105,7 @@ class Reload(Case):
         self.assertIsNone(node.process.poll())
 
     def test_hangup_reloads_and_reopens_the_log(self):
-        node = self.node({"mqtt.max_packet_size": "100KB"}).wait_ctl()
+        node = self.node({"mqtt.max_packet_size": "100KB"})
         node.configure({"mqtt.max_packet_size": "200KB"})
         node.process.send_signal(signal.SIGHUP)
         until(lambda: "config reloaded changed=1" in node.log(), 20, "a line in the log")
@@ -116,13 +116,13 @@ class Reload(Case):
         self.connected(node).barrier()
 
     def test_the_environment_stays_in_force(self):
-        node = self.node({"mqtt.max_packet_size": "100KB"}, env={"COVEY_MQTT__MAX_PACKET_SIZE": "300KB"}).wait_ctl()
+        node = self.node({"mqtt.max_packet_size": "100KB"}, env={"COVEY_MQTT__MAX_PACKET_SIZE": "300KB"})
         said = self.changed(node, {"mqtt.max_packet_size": "200KB"})
         self.assertNotIn("max_packet_size:", said)
         self.assertEqual(self.max_packet(node), 300 << 10)
 
     def test_while_clients_are_busy(self):
-        node = self.node({"mqtt.max_inflight": 10}).wait_ctl()
+        node = self.node({"mqtt.max_inflight": 10})
         sub, pub = self.connected(node), self.connected(node)
         sub.subscribe("t", qos=1)
         for n in range(20):

@@ -19,7 +19,7 @@ class ReloadCase(Case):
         self.needs_covey()
 
     def running(self, settings=None, **options):
-        return self.node(settings, **options).wait_ctl()
+        return self.node(settings, **options)
 
     def ctl(self, node, *words):
         """By the socket alone: without the configuration, which may be broken."""
@@ -226,7 +226,7 @@ class WhatNeedsARestart(ReloadCase):
         self.assertEqual([line.split(":")[0] for line in lines], ["restart listeners.tcp.more.bind"])
         self.assertFalse(harness.accepts(more.number))
         node.kill()
-        node.start().wait_ctl()
+        node.start()
         self.assertTrue(harness.accepts(more.number))
         lines = self.reload(node, {"listeners.tcp.more.bind": None, "listeners.tcp.default.bind": f"127.0.0.1:{more.number}"})
         self.assertEqual(len(lines), 2, lines)
@@ -295,7 +295,7 @@ class Hangup(ReloadCase):
         until(lambda: self.loglines(node, "config changed key=mqtt.max_inflight"), WAIT, "the change")
 
     def test_log_file_is_opened_again(self):
-        node = self.node({"log.to": "file"}).wait_ctl()
+        node = self.node({"log.to": "file"})
         log = os.path.join(node.data, "log", "covey.log")
         os.rename(log, log + ".1")
         node.process.send_signal(signal.SIGHUP)
@@ -308,7 +308,7 @@ class Hangup(ReloadCase):
             node.spawn()
             until(lambda: os.path.exists(os.path.join(node.data, "covey.pid")), WAIT, "the pid file")
             node.process.send_signal(signal.SIGHUP)
-            node.wait_ready().wait_ctl()
+            node.wait_ready()
             self.connected(node).expect_nothing()
             self.assertEqual(node.stop(), 0)
 

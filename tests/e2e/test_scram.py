@@ -88,7 +88,7 @@ class Entrance(ScramCase):
         before = self.fail_to_enter(node, "nobody", "x")
         other = self.fail_to_enter(node, "nobody2", "x")
         node.stop()
-        node.start().wait_ctl()
+        node.start()
         after = self.fail_to_enter(node, "nobody", "x")
         found = [re.fullmatch(r"r=[^,]+,s=([A-Za-z0-9+/]{22}==),i=" + ITERATIONS, text) for text in (before, after, other)]
         self.assertTrue(all(found), (before, after, other))
@@ -155,7 +155,7 @@ class Entrance(ScramCase):
         with open(rules, "w", encoding="utf-8") as file:
             file.write(RULES)
         node.configure({**node.settings, "authorization.file": rules})
-        node.start().wait_ctl()
+        node.start()
         anna = self.enter(node, client_id="a", username="root", password=b"x")
         bob = self.enter(node, "bob", client_id="b", username="anna")
         self.assertIn("username=anna,", node.cli("ctl", "clients", "show", "a").stdout)

@@ -131,7 +131,7 @@ class NewCertificates(Tls):
 
     def test_operator_can_ask_for_it_at_once(self):
         folder = self.keys()
-        node = self.node(self.settings(folder), tls=True).wait_ctl()
+        node = self.node(self.settings(folder), tls=True)
         before = self.serial(node, f"{folder}/ca.pem")
         subprocess.run([os.path.join(ROOT, "deploy", "make-certs"), "--force", folder], check=True)
         self.assertEqual(node.cli("ctl", "pem_cache", "clean").returncode, 0)

@@ -15,7 +15,7 @@ class Trace(Case):
         self.needs_covey()
 
     def traced(self, *words, settings=None, status=0):
-        node = self.node(settings).wait_ctl()
+        node = self.node(settings)
         self.start(node, *words)
         return node
 
@@ -63,7 +63,7 @@ class Trace(Case):
                     self.assertNotIn(secret, text)
 
     def test_one_that_is_there_already(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         client = self.connected(node, client_id="c1")
         self.start(node, "client", "c1", "--to", "t", "--payload", "text")
         self.start(node, "client", "c1", "--to", "h", "--payload", "hex")
@@ -152,7 +152,7 @@ class Trace(Case):
             self.assertEqual(node.cli("ctl", "trace", *words).returncode, 1)
         # A file of an earlier life stays until it is deleted.
         self.assertEqual(node.stop(), 0)
-        node.start().wait_ctl()
+        node.start()
         self.start(node, "client", "c1", "--to", "t", status=1)
         self.assertEqual(node.cli("ctl", "trace", "delete", "t").stdout, "ok\n")
         self.start(node, "client", "c1", "--to", "t")
@@ -172,7 +172,7 @@ class Trace(Case):
         self.assertEqual(written + missing, 8001, f"{written} and {missing}")
 
     def test_starting_and_stopping_under_traffic(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         stop, faults = threading.Event(), []
 
         def talk(number):

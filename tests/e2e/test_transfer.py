@@ -22,7 +22,7 @@ class Transfer(Case):
         self.path = os.path.join(self.folder, "node.dump")
 
     def started(self, settings=None, **options):
-        return self.node(settings, **options).wait_ctl()
+        return self.node(settings, **options)
 
     def ok(self, node, *words):
         done = node.cli("ctl", *words)
@@ -88,7 +88,7 @@ class Whole(Transfer):
         self.assertIn("who=192.0.2.0/24", bans)
         # It is stored: a node that is killed has it.
         second.kill()
-        second.start().wait_ctl()
+        second.start()
         self.assertIn("retained messages: 501", self.ok(second, "retainer", "info"))
         self.assertIn("who=bad", self.ok(second, "ban", "list"))
 

@@ -55,7 +55,7 @@ class TransportCase(Case):
 
 class AccessRules(TransportCase):
     def rules_node(self, *rules):
-        return self.node({"listeners.tcp.default.access_rules": list(rules), "listeners.ws.default.access_rules": []}).wait_ctl()
+        return self.node({"listeners.tcp.default.access_rules": list(rules), "listeners.ws.default.access_rules": []})
 
     def test_an_address_is_refused_before_a_byte_is_read(self):
         node = self.rules_node("deny 127.0.0.1", "allow all")

@@ -19,7 +19,7 @@ class UnixCase(Case):
         node.path = os.path.join(node.dir, "mqtt.sock")
         node.configure({"listeners.unix.local.bind": node.path, **(settings or {})})
         if start:
-            node.start().wait_ctl()
+            node.start()
         return node
 
     def raw(self, node, client_id, **options):

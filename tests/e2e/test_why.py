@@ -43,7 +43,7 @@ class WhyCase(Case):
 
 class Why(WhyCase):
     def test_a_client_that_is_not_there(self):
-        node = self.node({"listeners.tcp.default.allow_anonymous": False}).wait_ctl()
+        node = self.node({"listeners.tcp.default.allow_anonymous": False})
         self.says(node, "client c1", "No: there is neither a connection nor a session of c1")
         client = node.client()
         self.addCleanup(client.close)
@@ -51,7 +51,7 @@ class Why(WhyCase):
         self.says(node, "client c1", "No: c1 is not connected; its last attempt to connect was refused", "connect_refused without authentication")
 
     def test_the_life_of_a_client(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         client = self.connected(node, client_id="c1", props=[(wire.SESSION_EXPIRY, 100)])
         client.subscribe("a/+", 1)
         self.says(node, "client c1", "c1 is connected to", 'connected clientid="c1"', 'subscribed topic="a/+" Granted QoS 1')
@@ -65,7 +65,7 @@ class Why(WhyCase):
         self.says(node, "client c1", "No: c1 is not connected and no session of it is kept", "session_ended discarded")
 
     def test_not_subscribed_or_nearly(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         client = self.connected(node, client_id="c1")
         self.says(node, "client c1 topic room/1", "No: c1 has no subscription that matches room/1.")
         client.subscribe("Room/+", 1)
@@ -75,7 +75,7 @@ class Why(WhyCase):
         self.says(node, "client c1 topic $SYS/up", "No: c1 has no subscription", "! +/up do not match topics with $")
 
     def test_denied(self):
-        node = self.node({"authorization.file": self.rules("deny client p publish secret\ndeny client c1 subscribe hidden/1\nallow all all\n")}).wait_ctl()
+        node = self.node({"authorization.file": self.rules("deny client p publish secret\ndeny client c1 subscribe hidden/1\nallow all all\n")})
         sub, pub = self.connected(node, client_id="c1"), self.connected(node, client_id="p")
         sub.subscribe("hidden/1", expect=[0x87])
         self.says(node, "client c1 topic hidden/1", "No: c1 has no subscription that matches hidden/1; its SUBSCRIBE", "subscribe_denied line 2")
@@ -90,7 +90,7 @@ class Why(WhyCase):
         self.says(node, "client p topic secret", "No: p has no subscription", "- may not itself publish line 1")
 
     def test_drops(self):
-        node = self.node({"mqtt.max_mqueue_len": 1}).wait_ctl()
+        node = self.node({"mqtt.max_mqueue_len": 1})
         props = [(wire.SESSION_EXPIRY, 100)]
         away, pub = self.connected(node, client_id="away", props=props), self.connected(node, client_id="p")
         away.subscribe("q/#", 1)
@@ -107,7 +107,7 @@ class Why(WhyCase):
         self.says(node, "topic q/1", "Not yet: 1 subscription matches q/1")
 
     def test_more_that_gets_lost(self):
-        node = self.node({"retainer.max_payload_size": 10}).wait_ctl()
+        node = self.node({"retainer.max_payload_size": 10})
         small, pub = self.connected(node, client_id="small", props=[(wire.MAX_PACKET, 60)]), self.connected(node, client_id="p")
         small.subscribe("big", 1)
         pub.publish("big", b"x" * 100, qos=1)
@@ -126,7 +126,7 @@ class Why(WhyCase):
         self.says(node, "client p", "No: p is not connected", 'fault clientid="p"', "disconnected It broke the protocol")
 
     def test_what_is_watched(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         sub, pub = self.connected(node, client_id="c1"), self.connected(node, client_id="p")
         sub.subscribe("w/#", 1, no_local=True)
         pub.publish("w/1", b"", qos=1)
@@ -140,14 +140,14 @@ class Why(WhyCase):
         self.says(node, "client c1 topic w/1", "No: at", "no_local No Local")
 
     def test_off(self):
-        node = self.node({"journal.enable": False}).wait_ctl()
+        node = self.node({"journal.enable": False})
         self.connected(node, client_id="c1")
         text = self.says(node, "client c1", "c1 is connected", "! The journal of is off")
         self.assertIn("The journal has nothing about it.", text)
         self.assertIn("Watched since never", text)
 
     def test_what_cannot_be_asked(self):
-        node = self.node().wait_ctl()
+        node = self.node()
         for words in (("topic", "a/#"), ("client", "c1", "topic"), ("client", "c1", "topic", "a/+"), ("client", "c1", "about", "x"), ("nobody",), ()):
             with self.subTest(words=words):
                 self.why(node, *words, status=1)
