@@ -190,7 +190,8 @@ static uint16_t levels_count(struct bytes t)
     return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }
 
-/* $SYS/broker/connection/NAME/state, where Mosquitto's bridges tell that they are connected, by their will too. */
+/* $SYS/broker/connection/NAME/state, where Mosquitto's bridges tell that they are connected, by their will
+ * too. */
 static bool is_bridge_state(struct bytes t)
 {
     static const char before[] = "$SYS/broker/connection/", behind[] = "/state";
