@@ -78,8 +78,8 @@ class Systemd(unittest.TestCase):
         except AssertionError as error:
             raise unittest.SkipTest(f"no systemd can boot here: {str(error).strip().splitlines()[-1]}") from error
         cls.addClassCleanup(cls.machine.remove)
-        shutil.copy(package(), cls.machine.root + "/root/covey.deb")
-        cls.machine.sh("dpkg -i /root/covey.deb")
+        shutil.copy(package(), cls.machine.root + "/srv/covey.deb")
+        cls.machine.sh("dpkg -i /srv/covey.deb")
         with open(cls.machine.root + CONF, encoding="utf-8") as file:
             cls.conf = file.read()
 
@@ -124,8 +124,8 @@ class Systemd(unittest.TestCase):
         self.assertLessEqual(float(exposure[1]), 1.5)
         told = re.search(r"^# +(covey passwd create .*)$", self.conf, re.M)[1]
         self.sh(f"rm -f /etc/covey/users; echo secret | {told}")
-        shutil.copy(os.path.join(os.path.dirname(package()), "..", "..", "deploy", "make-certs"), self.machine.root + "/root/")
-        self.sh("rm -rf /etc/covey/certs; /root/make-certs /etc/covey/certs && chown -R covey: /etc/covey/certs")
+        shutil.copy(os.path.join(os.path.dirname(package()), "..", "..", "deploy", "make-certs"), self.machine.root + "/srv/")
+        self.sh("rm -rf /etc/covey/certs; /srv/make-certs /etc/covey/certs && chown -R covey: /etc/covey/certs")
         self.write("allow user alice publish t/#\ndeny all all\n", "/etc/covey/acl.conf")
         self.write(self.conf + """
 authentication: {password_file: /etc/covey/users}
@@ -192,8 +192,8 @@ listeners:
     def test_zz_upgrade_remove_purge(self):
         self.sh("mosquitto_pub -V 5 -q 1 -r -t kept -m treasure")
         before = self.show("MainPID")
-        newer_package(self.machine.root + "/root/new.deb")
-        self.sh("dpkg -i --force-confold /root/new.deb")
+        newer_package(self.machine.root + "/srv/new.deb")
+        self.sh("dpkg -i --force-confold /srv/new.deb")
         self.assertNotEqual(self.show("MainPID"), before)
         self.assertEqual(self.out("mosquitto_sub -t kept -C 1 -W 20"), "treasure")
         self.sh("dpkg -r covey")
