@@ -167,7 +167,8 @@ export function makeSocket() {
     const line = { topic: p.topic, qos: p.qos, retain: p.retain, shown: shownPayload(payload) };
     client.publish(p.topic, payload as never, options, (error, packet) => {
       const { code, said } = answerOf(packet);
-      add(sent, error ? { ...line, failed: code > 0 ? refusal(code, said) : error.message } : line);
+      const why = code > 0 ? t("socket.refusedMessage", { why: refusal(code, said) }) : t("socket.notSent", { why: error?.message ?? "" });
+      add(sent, error ? { ...line, failed: why } : line);
     });
   }
 
