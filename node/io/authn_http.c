@@ -3,7 +3,7 @@
 
 #include "node/core/identity.h"
 #include "node/io/hook_server.h"
-#include "node/io/mono.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <pthread.h>

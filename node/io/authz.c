@@ -3,7 +3,7 @@
 
 #include "node/core/mail.h"
 #include "node/core/shard.h"
-#include "node/io/mono.h"
+#include "proto/base/clock.h"
 #include "node/io/pool.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
