@@ -2,22 +2,15 @@
 #include "storage/lmdb_store.h"
 
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* LMDB 0.9.24 takes a commit back cleanly when its pages or their fdatasync fail: the meta page still names
  * the old tree, and the pages are free. When the meta page itself cannot be written, it marks the environment
  * as broken for good, for readers too. Then nothing helps but a new environment on the file, after the meta
  * page that may or may not have got there is overwritten: without that a power cut could bring back a
  * transaction whose pages have been used again. */
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 void lmdb_down_check(struct lmdb_store *s)
 {
@@ -58,7 +51,7 @@ enum err lmdb_recover(struct lmdb_store *s)
 {
     if (!atomic_load(&s->is_down))
         return OK;
-    uint64_t now = now_us();
+    uint64_t now = clock_us(CLOCK_MONOTONIC);
     if (now < s->recover_at_us || (s->env && !env_end(s)))
         return ERR_IO;
     s->recover_at_us = now + s->recover_interval_us;

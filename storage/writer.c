@@ -2,6 +2,7 @@
 #include "storage/writer.h"
 
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <errno.h>
@@ -48,18 +49,11 @@ struct writer {
     bool is_sync_failing;
 };
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static enum err commit(struct writer *w, unsigned n)
 {
-    uint64_t start = now_us(), ops = 0;
+    uint64_t start = clock_us(CLOCK_MONOTONIC), ops = 0;
     enum err e = store_commit(w->store, w->group, n);
-    uint64_t took = now_us() - start;
+    uint64_t took = clock_us(CLOCK_MONOTONIC) - start;
     hist_add(&w->commits, took);
     for (unsigned i = 0; i < n; i++)
         ops += w->group[i]->ops;
@@ -73,7 +67,7 @@ static enum err commit(struct writer *w, unsigned n)
         w->stats.commit_us_max = took;
     pthread_mutex_unlock(&w->lock);
     if (e == OK && w->sync_ms && !w->sync_at_us)
-        w->sync_at_us = now_us() + (uint64_t)w->sync_ms * 1000;
+        w->sync_at_us = clock_us(CLOCK_MONOTONIC) + (uint64_t)w->sync_ms * 1000;
     return e;
 }
 
@@ -124,7 +118,7 @@ static void commit_all(struct writer *w)
 
 static void sync_if_due(struct writer *w)
 {
-    uint64_t now = now_us();
+    uint64_t now = clock_us(CLOCK_MONOTONIC);
     if (!w->sync_at_us || now < w->sync_at_us)
         return;
     enum err e = store_sync_now(w->store);
@@ -133,7 +127,7 @@ static void sync_if_due(struct writer *w)
     if (e == OK && w->is_sync_failing)
         LOG(w->log, LOG_NOTICE, "storage sync_recovered");
     w->is_sync_failing = e != OK;
-    w->sync_at_us = e == OK ? 0 : now_us() + (uint64_t)SYNC_RETRY_MS * 1000;
+    w->sync_at_us = e == OK ? 0 : clock_us(CLOCK_MONOTONIC) + (uint64_t)SYNC_RETRY_MS * 1000;
 }
 
 /* Waits until there is work, it is time to sync or to stop; takes what has gathered. False at the end. */

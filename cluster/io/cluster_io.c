@@ -5,13 +5,13 @@
 #include "cluster/io/resolve.h"
 #include "cluster/io/sockaddr.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- secret and address ---------------------------------------------------------------------------- */
@@ -82,8 +82,8 @@ static enum err init_all(struct cluster_io *c)
     if (e != OK)
         return e;
     advertise_init(c);
-    c->now_ms = cluster_clock_ms(CLOCK_MONOTONIC);
-    c->mesh = mesh_new(&c->conf.mesh, c->now_ms, cluster_clock_ms(CLOCK_REALTIME));
+    c->now_ms = mono_ms();
+    c->mesh = mesh_new(&c->conf.mesh, c->now_ms, wall_ms());
     return cluster_thread_init(c);
 }
 

@@ -123,7 +123,6 @@ static inline void cluster_enter(struct cluster_io *c)
 /* Counts it and, once a second of each kind, logs it. addr, detail: may be NULL. */
 void cluster_count_fault(struct cluster_io *c, enum cluster_fault f, const struct net_addr *addr,
                          const char *detail);
-uint64_t cluster_clock_ms(clockid_t id);
 
 /* ---- udp.c ---------------------------------------------------------------------------------------- */
 

@@ -12,24 +12,6 @@ enum { BACKLOG = 128, ACCEPTS_MAX = 64 /* in one turn */, BIND_TRIES = 16, UDP_B
 
 /* ---- binding --------------------------------------------------------------------------------------- */
 
-static enum err bind_error(int error)
-{
-    switch (error) {
-    case EADDRINUSE:
-        return ERR_EXISTS;
-    case EACCES:
-    case EPERM:
-        return ERR_DENIED;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        return ERR_LIMIT;
-    default:
-        return ERR_INVALID;
-    }
-}
-
 /* A bound socket, or -1 with errno. */
 static int socket_at(const struct net_addr *at, int type)
 {
@@ -104,7 +86,7 @@ enum err tcp_bind(struct cluster_io *c)
     int error = errno;
     LOG(c->log, LOG_ERROR, "cluster bind_failed transport=%s address=%s error=\"%s\"", what,
         net_addr_text(text, want), strerror(error));
-    return bind_error(error);
+    return err_of_bind(error);
 }
 
 void tcp_options_set(int fd)

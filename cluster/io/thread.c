@@ -3,19 +3,11 @@
 #include "cluster/io/conn.h"
 #include "cluster/io/resolve.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <urcu-qsbr.h>
-
-uint64_t cluster_clock_ms(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 void cluster_begin_turn(struct cluster_io *c)
 {
@@ -25,8 +17,8 @@ void cluster_begin_turn(struct cluster_io *c)
         rcu_thread_online();
         c->is_offline = false;
     }
-    c->now_ms = cluster_clock_ms(CLOCK_MONOTONIC);
-    mesh_set_time(c->mesh, c->now_ms, cluster_clock_ms(CLOCK_REALTIME));
+    c->now_ms = mono_ms();
+    mesh_set_time(c->mesh, c->now_ms, wall_ms());
 }
 
 void cluster_count_fault(struct cluster_io *c, enum cluster_fault f, const struct net_addr *addr,
@@ -132,7 +124,7 @@ static void thread_end_turn(struct cluster_io *c)
         thread_tick(c);
     thread_flush(c);
     counter_add(&c->counters.turns, 1);
-    lag_ms = cluster_clock_ms(CLOCK_MONOTONIC) - c->now_ms;
+    lag_ms = mono_ms() - c->now_ms;
     if (unlikely(lag_ms > atomic_load_explicit(&c->counters.lag_ms_max, memory_order_relaxed)))
         atomic_store_explicit(&c->counters.lag_ms_max, lag_ms, memory_order_relaxed);
 }

@@ -2,10 +2,10 @@
 #include "node/admin/command.h"
 
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 
 #include <stdlib.h>
 #include <stdio.h>
-#include <time.h>
 
 static const struct command *const tables[] = {
     commands_node,     commands_clients, commands_topics, commands_retainer, commands_listeners,
@@ -41,21 +41,14 @@ bool duration_read(const char *text, uint64_t *out_ms)
     return text[0] >= '0' && text[0] <= '9' && v > 0 && v <= 100000000 && unit > 0;
 }
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec ts;
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 uint64_t admin_mono_ms(void)
 {
-    return clock_ms(CLOCK_MONOTONIC);
+    return mono_ms();
 }
 
 uint64_t admin_wall_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    return wall_ms();
 }
 
 void command_usage_put(struct text *out, const struct command *m)

@@ -2,6 +2,7 @@
 #include "node/admin/histograms.h"
 
 #include "node/admin/cluster_view.h"
+#include "node/admin/exposition.h"
 #include "node/mesh/mesh.h"
 #include "storage/writer.h"
 
@@ -28,11 +29,6 @@ static void hist_put(struct text *out, const char *name, const char *labels, con
     text_printf(out, "%s_count%s%.*s%s %llu\n", name, open, labels_n, labels, end, (unsigned long long)n);
 }
 
-static void type_put(struct text *out, const char *name, const char *type)
-{
-    text_printf(out, "# TYPE %s %s\n", name, type);
-}
-
 static void workers_put(struct text *out, struct io *io)
 {
     static const char turns[] = "covey_turn_seconds", acks[] = "covey_ack_wait_seconds",
@@ -40,19 +36,20 @@ static void workers_put(struct text *out, struct io *io)
     uint32_t n = io_workers(io);
     struct io_worker_times t;
     char labels[32];
-    type_put(out, turns, "histogram");
+    exposition_head(out, turns, "histogram", "A turn of a worker's loop: reading, routing, sending.");
     for (uint32_t i = 0; i < n; i++) {
         io_worker_times(io, i, &t);
         snprintf(labels, sizeof labels, "worker=\"%u\",", i);
         hist_put(out, turns, labels, &t.turns);
     }
-    type_put(out, acks, "histogram");
+    exposition_head(out, acks, "histogram",
+                    "From reading a PUBLISH to its PUBACK or PUBREC, when that has to wait.");
     for (uint32_t i = 0; i < n; i++) {
         io_worker_times(io, i, &t);
         snprintf(labels, sizeof labels, "worker=\"%u\",", i);
         hist_put(out, acks, labels, &t.acks);
     }
-    type_put(out, lag, "gauge");
+    exposition_head(out, lag, "gauge", "The longest turn of the last 15 to 30 seconds.");
     for (uint32_t i = 0; i < n; i++) {
         io_worker_times(io, i, &t);
         text_printf(out, "%s{worker=\"%u\"} %g\n", lag, i, (double)t.lag_ms_max / 1e3);
@@ -65,7 +62,8 @@ static void cluster_put(struct text *out, struct admin_env *env)
     struct mesh_info info;
     if (!cluster_view_info(env->conf.cluster, &info))
         return;
-    type_put(out, name, "histogram");
+    exposition_head(out, name, "histogram",
+                    "From sending messages of QoS 1 and 2 to another node to its answers.");
     hist_put(out, name, "", &info.forwards);
     free(info.peers);
 }
@@ -76,7 +74,7 @@ void histograms_put(struct text *out, struct admin_env *env)
     struct writer_stats w = {0};
     workers_put(out, env->conf.io);
     figures_writer(&env->figures, &w);
-    type_put(out, commits, "histogram");
+    exposition_head(out, commits, "histogram", "A commit of the store.");
     hist_put(out, commits, "", &w.commits_took);
     cluster_put(out, env);
 }

@@ -7,6 +7,7 @@
 #include "node/app/folder.h"
 #include "node/app/logger.h"
 #include "node/app/pidfile.h"
+#include "proto/base/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { PING_EVERY_MS = 50, PING_TIMEOUT_MS = 1000, TAIL_LINES = 15 };
@@ -92,20 +93,13 @@ static int launch_run(const struct launch *l)
     return status;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 enum start_result { START_OK, START_ENDED, START_LATE };
 
 /* Waits until the daemon answers, ends, or time is up. */
 static enum start_result daemon_await(const struct config *conf, const struct daemon_watch *watch,
                                       uint64_t wait_ms)
 {
-    uint64_t end = now_ms() + wait_ms;
+    uint64_t end = mono_ms() + wait_ms;
     do {
         pid_t pid;
         /* Only the daemon's own answer counts, not that of some other node on the same socket. In another
@@ -114,7 +108,7 @@ static enum start_result daemon_await(const struct config *conf, const struct da
             return START_OK;
         if (daemon_has_ended(watch, PING_EVERY_MS))
             return START_ENDED;
-    } while (now_ms() < end);
+    } while (mono_ms() < end);
     return START_LATE;
 }
 
@@ -185,7 +179,7 @@ static int run_here(const struct cli *cli, bool (*attend)(const struct config *c
 {
     struct config *conf = cli_config_load(cli, CONFIG_FILES_CHECKED);
     if (!conf)
-        return 1;
+        return EX_CONFIG; /* trying again would not help */
     struct launch l = {conf, cli->env, cli->node_run, conf->log.to == LOG_TO_FILE ? conf->log.file : NULL,
                        LOGGER_STDIO_KEPT};
     int status = 1;

@@ -13,6 +13,7 @@
 #include "node/io/io.h"
 #include "node/io/traces.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "storage/writer.h"
 
@@ -23,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { CLUSTER_STOP_MS = 2000 };
 
@@ -51,13 +51,6 @@ struct parts {
     uint8_t home_key[16];
     uint32_t workers_before;
 };
-
-static uint64_t wall_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* A broker needs descriptors: as many as it may have. */
 static void descriptors_raise(struct log_sink *log)

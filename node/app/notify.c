@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/app/notify.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <errno.h>
@@ -33,13 +34,6 @@ struct notify {
     pthread_t thread;
     bool has_thread;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* The address is a path, or a name in the abstract space that starts with "@". -1: cannot be reached. */
 static int socket_open(const char *address)
@@ -95,7 +89,7 @@ static bool all_have_turned(const struct notify *n, uint32_t *stuck)
 static void watchdog_look(struct notify *n)
 {
     uint32_t stuck = 0;
-    uint64_t now = now_ms();
+    uint64_t now = mono_ms();
     if (now - n->fed_ms < n->feed_ms)
         return;
     if (all_have_turned(n, &stuck)) {
@@ -124,12 +118,8 @@ static void look(struct notify *n)
 /* Until somebody wakes us, or ms have passed. */
 static void nap(struct notify *n, uint64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + ms * 1000000;
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
-    pthread_cond_timedwait(&n->wake, &n->lock, &until);
+    struct timespec until = mono_in_ms(ms);
+    pthread_cond_clockwait(&n->wake, &n->lock, CLOCK_MONOTONIC, &until);
 }
 
 static void *notify_main(void *arg)
@@ -171,7 +161,6 @@ static void notify_drop(struct notify *n)
 struct notify *notify_new(struct io *io, const struct cluster_view_ops *view, struct log_sink *log)
 {
     const char *address = getenv("NOTIFY_SOCKET");
-    pthread_condattr_t attr;
     if (!address || !address[0])
         return NULL;
     int fd = socket_open(address);
@@ -182,12 +171,9 @@ struct notify *notify_new(struct io *io, const struct cluster_view_ops *view, st
     struct notify *n = mem_zalloc(sizeof *n);
     *n = (struct notify){.io = io, .view = view, .log = log, .fd = fd, .feed_ms = feed_ms_of_env()};
     n->turns = mem_zalloc(io_workers(io) * sizeof *n->turns);
-    n->fed_ms = now_ms();
+    n->fed_ms = mono_ms();
     pthread_mutex_init(&n->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&n->wake, NULL);
     return n;
 }
 

@@ -91,8 +91,7 @@ static enum reason connect_judge(const struct conn *c, const struct connect *k, 
         *text = topic_verdict_text(v);
         return RC_TOPIC_NAME_INVALID;
     }
-    if (k->will.topic.p[0] == '$' && (bytes_starts(k->will.topic, bytes_of("$SYS", 4)) ||
-                                      bytes_starts(k->will.topic, bytes_of("$share", 6)))) {
+    if (topic_special_of(k->will.topic) == TOPIC_RESERVED) {
         *text = will_reserved;
         return RC_TOPIC_NAME_INVALID;
     }

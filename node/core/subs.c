@@ -190,12 +190,25 @@ static uint16_t levels_count(struct bytes t)
     return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
 }
 
-static enum topic_special special_of(struct bytes t)
+/* $SYS/broker/connection/NAME/state, where Mosquitto's bridges tell that they are connected, by their will
+ * too. */
+static bool is_bridge_state(struct bytes t)
+{
+    static const char before[] = "$SYS/broker/connection/", behind[] = "/state";
+    const uint32_t before_n = sizeof before - 1, behind_n = sizeof behind - 1;
+    return t.n > before_n + behind_n && bytes_starts(t, bytes_of(before, before_n)) &&
+           memcmp(t.p + t.n - behind_n, behind, behind_n) == 0 &&
+           !memchr(t.p + before_n, '/', t.n - before_n - behind_n);
+}
+
+enum topic_special topic_special_of(struct bytes t)
 {
     if (t.p[0] != '$')
         return TOPIC_PLAIN;
     if (bytes_starts(t, bytes_of("$delayed/", 9)))
         return TOPIC_DELAYED;
+    if (is_bridge_state(t))
+        return TOPIC_DOLLAR;
     bool is_reserved = bytes_starts(t, bytes_of("$SYS/", 5)) || bytes_starts(t, bytes_of("$share/", 7)) ||
                        bytes_starts(t, bytes_of("$exclusive/", 11)) || bytes_eq(t, bytes_of("$SYS", 4)) ||
                        bytes_eq(t, bytes_of("$share", 6));
@@ -240,7 +253,7 @@ static struct match *match_new(struct subs *s, struct bytes topic, uint64_t hash
     char *text = (char *)(local + local_n);
     memcpy(text, topic.p, topic.n);
     m->topic = text;
-    m->special = (uint8_t)special_of(topic);
+    m->special = (uint8_t)topic_special_of(topic);
     return m;
 }
 

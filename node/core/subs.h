@@ -42,15 +42,16 @@ static inline struct subscription *const *sublist_items(const struct sublist *l)
     return l->n > 1 ? l->u.v : &l->u.one;
 }
 
-/* What a topic matches. Valid until the next subs_match() or subs_add/del. */
 /* Topics that are not only names. */
 enum topic_special {
     TOPIC_PLAIN,
-    TOPIC_RESERVED, /* $SYS/.., $share/..: not for clients to publish */
+    TOPIC_RESERVED, /* $SYS/.., $share/..: not for clients to publish, or to have for their wills */
     TOPIC_DELAYED,  /* $delayed/.., see delayed.h */
     TOPIC_DOLLAR,   /* others with $: not for clients with a mountpoint, which they would not be under */
 };
+enum topic_special topic_special_of(struct bytes topic); /* which is not empty */
 
+/* What a topic matches. Valid until the next subs_match() or subs_add/del. */
 struct match {
     uint64_t hash;
     uint64_t version;

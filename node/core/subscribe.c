@@ -135,8 +135,10 @@ enum reason session_subscribe(struct session *s, const struct subscribe_item *it
     sub->id = id; /* an existing subscription takes the new options [MQTT-3.8.4-3] */
     sub->qos = item->qos < set->qos_max ? item->qos : set->qos_max; /* [MQTT-3.2.2-10] */
     sub->retain_handling = item->retain_handling;
-    sub->no_local = item->no_local;
-    sub->retain_as_published = item->retain_as_published || (s->conn && s->conn->is_bridge);
+    /* A bridge has both sides publish to each other what the other side published. */
+    bool is_bridge = s->conn && s->conn->is_bridge;
+    sub->no_local = item->no_local || (is_bridge && !f.group.n); /* [MQTT-3.8.3-4] */
+    sub->retain_as_published = item->retain_as_published || is_bridge;
     if (session_is_persistent(s))
         persist_sub(sub);
     bool replay =

@@ -2,7 +2,7 @@
 #include "node/io/authn_http.h"
 
 #include "node/core/identity.h"
-#include "node/io/mono.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <pthread.h>

@@ -4,7 +4,7 @@
 #include "node/core/gate.h"
 #include "node/core/mail.h"
 #include "node/core/shard.h"
-#include "node/io/mono.h"
+#include "proto/base/clock.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 

@@ -2,6 +2,7 @@
 #include "node/io/hasher.h"
 
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/list.h"
 #include "proto/base/mem.h"
 
@@ -40,12 +41,6 @@ struct hasher {
     uint32_t threads_n; /* of the owner */
     pthread_t threads[];
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-    return clock_gettime(clock, &t) == 0 ? (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec : 0;
-}
 
 /* ---- tasks ---------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/hook_server.h"
 
-#include "node/io/mono.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/topic/utf8.h"
 

@@ -4,6 +4,7 @@
 #include "node/io/certs.h"
 #include "node/io/io_private.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <fcntl.h>
@@ -158,17 +159,10 @@ void io_on_idle(struct io *io)
 
 static void wait_idle(struct io *io, uint32_t n, uint32_t deadline_ms)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += deadline_ms / 1000;
-    until.tv_nsec += (long)(deadline_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = mono_in_ms(deadline_ms);
     pthread_mutex_lock(&io->idle_lock);
-    while (io->idle_n < n && pthread_cond_timedwait(&io->idle_cond, &io->idle_lock, &until) == 0)
+    while (io->idle_n < n &&
+           pthread_cond_clockwait(&io->idle_cond, &io->idle_lock, CLOCK_MONOTONIC, &until) == 0)
         ;
     io->idle_n = 0;
     pthread_mutex_unlock(&io->idle_lock);

@@ -102,24 +102,6 @@ void listener_fini(struct listener *l)
 
 /* ---- sockets --------------------------------------------------------------------------------------- */
 
-static enum err bind_error(int error)
-{
-    switch (error) {
-    case EADDRINUSE:
-        return ERR_EXISTS;
-    case EACCES:
-    case EPERM:
-        return ERR_DENIED;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        return ERR_LIMIT;
-    default:
-        return ERR_INVALID;
-    }
-}
-
 static socklen_t addr_len(const struct sockaddr_storage *a)
 {
     return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -184,7 +166,7 @@ static enum err bind_failed(struct listener *l, int *fds, uint32_t n)
         strerror(error));
     for (uint32_t i = 0; i < n; i++)
         close(fds[i]);
-    return bind_error(error);
+    return err_of_bind(error);
 }
 
 static enum err bind_unix(struct listener *l, int *fds, uint32_t n)
@@ -210,7 +192,7 @@ static enum err bind_unix(struct listener *l, int *fds, uint32_t n)
         return OK;
     LOG(l->io->log, LOG_ERROR, "listener bind_failed name=%s path=%s error=\"%s\"", l->name, c->file.path,
         unix_socket_fault(error));
-    return error == EEXIST ? ERR_EXISTS : bind_error(error);
+    return error == EEXIST ? ERR_EXISTS : err_of_bind(error);
 }
 
 void listener_unbind(struct listener *l)

@@ -4,6 +4,7 @@
 #include "cluster/io/cluster_io.h"
 #include "node/io/io_private.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -13,19 +14,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
-
-/* The coarse clocks cost a few nanoseconds and no system call; their step, some milliseconds, is well under a
- * tick of the wheel. */
-static uint64_t clock_ms(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 void worker_begin_turn(struct worker *w)
 {
@@ -35,6 +25,8 @@ void worker_begin_turn(struct worker *w)
         rcu_thread_online();
         w->is_offline = false;
     }
+    /* The coarse clocks cost a few nanoseconds and no system call; their step, some milliseconds, is well
+     * under a tick of the wheel. */
     w->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
     shard_set_time(w->shard, w->now_ms, clock_ms(CLOCK_REALTIME_COARSE));
     worker_times_begin(w);

@@ -2,27 +2,19 @@
 /* How long turns and acknowledgements take. */
 #include "node/io/io_private.h"
 #include "proto/base/check.h"
-
-#include <time.h>
-
-static uint64_t clock_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
+#include "proto/base/clock.h"
 
 /* A turn that is timed, with one packet in it. */
 static void sample_begin(struct worker *w)
 {
     w->turns_to_sample = WORKER_SAMPLE_TURNS;
-    w->sample_us = clock_us();
+    w->sample_us = clock_us(CLOCK_MONOTONIC);
     shard_sample(w->shard, w->sample_us);
 }
 
 static void sample_end(struct worker *w, uint64_t acked_from_us)
 {
-    uint64_t now_us = clock_us();
+    uint64_t now_us = clock_us(CLOCK_MONOTONIC);
     if (w->sample_us) {
         hist_add(&w->stats.turns_took, now_us - w->sample_us);
         shard_sample(w->shard, 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/base/err.h"
 
+#include <errno.h>
+
 const char *err_name(enum err e)
 {
     switch (e) {
@@ -34,4 +36,22 @@ const char *err_name(enum err e)
         return "denied";
     }
     return "unknown";
+}
+
+enum err err_of_bind(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return ERR_EXISTS;
+    case EACCES:
+    case EPERM:
+        return ERR_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return ERR_LIMIT;
+    default:
+        return ERR_INVALID;
+    }
 }

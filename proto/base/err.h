@@ -27,4 +27,8 @@ enum err {
 /* A short lower-case word for logs: "ok", "no space". Never NULL. */
 const char *err_name(enum err e);
 
+/* Of the errno that socket(), bind() or listen() left: ERR_EXISTS for an address in use, ERR_DENIED,
+ * ERR_LIMIT without descriptors or memory, else ERR_INVALID. */
+enum err err_of_bind(int error);
+
 #endif

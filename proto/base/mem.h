@@ -7,9 +7,11 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t n);              /* not cleared */
-void *mem_zalloc(size_t n);             /* cleared */
-void *mem_realloc(void *p, size_t n);   /* p may be NULL */
-void *mem_dup(const void *p, size_t n); /* a copy with one NUL byte behind it */
+#define NEVER_NULL __attribute__((returns_nonnull))
+
+NEVER_NULL void *mem_alloc(size_t n);              /* not cleared */
+NEVER_NULL void *mem_zalloc(size_t n);             /* cleared */
+NEVER_NULL void *mem_realloc(void *p, size_t n);   /* p may be NULL */
+NEVER_NULL void *mem_dup(const void *p, size_t n); /* a copy with one NUL byte behind it */
 
 #endif

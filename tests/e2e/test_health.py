@@ -28,7 +28,6 @@ class Health(Case):
         node = self.node({"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{port}",
                           **(settings or {})}, **options)
         node.http_port = port
-        if options.get("start", True):
         return node
 
     def ask(self, node, path, method="GET", body=None):

@@ -114,6 +114,7 @@ class DiskFull(Logs):
         """A file size limit cuts a line; what comes after it starts a line of its own."""
         node, path = self.logging({"log.rotation.size": "infinity", "log.level": "info"})
         node.start()
+        until(lambda: "node started" in Rotation.read(path), WAIT, "the last line of a start")
         limit = os.path.getsize(path) + 20
         resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         self.noise(node, 2)

@@ -70,7 +70,8 @@ class AuthnServer(ReloadCase):
         lines = self.reload(node, authn(server, method="get", headers=["X-Key: 1"], request_timeout="2s", pool_size=2,
                                         cache_ttl="1m", on_failure="ignore", body="${clientid}"))
         self.assertEqual(sorted(lines), [
-            'changed authentication.http.body: {"clientid":"${clientid}","username":"${username}","password":"${password}"} -> (hidden)',
+            r'changed authentication.http.body: {\x22clientid\x22:\x22${clientid}\x22,\x22username\x22:\x22${username}\x22,'
+            r"\x22password\x22:\x22${password}\x22} -> (hidden)",
             "changed authentication.http.cache_ttl: 0s -> 1m", "changed authentication.http.headers: [] -> (hidden)",
             "changed authentication.http.method: post -> get", "changed authentication.http.on_failure: refuse -> ignore",
             "changed authentication.http.pool_size: 8 -> 2", "changed authentication.http.request_timeout: 5s -> 2s"])
