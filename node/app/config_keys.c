@@ -113,7 +113,7 @@ const struct config_key config_keys[] = {
     KEY("mqtt.ignore_loop_deliver", BOOL, RELOAD, mqtt.ignore_loop_deliver, "false", 0, 0, NULL,
         "never deliver a client's own messages to it, as if every subscription had No Local"),
     KEY("mqtt.idle_timeout", DURATION, RELOAD | SECONDS, mqtt.idle_timeout_ms, "15s", 100, MS_H, NULL,
-        "time for a new connection to send its CONNECT packet"),
+        "time for a new connection to send its CONNECT packet, and for a client to finish the re-authentication (AUTH) that it has begun"),
     KEY("mqtt.max_inflight", INT, RELOAD, mqtt.max_inflight, "32", 1, 65535, NULL,
         "QoS 1 and 2 messages on their way to one client; its Receive Maximum may make it less"),
     KEY("mqtt.receive_maximum", INT, RELOAD, mqtt.receive_maximum, "100", 1, 65535, NULL,
