@@ -198,6 +198,8 @@ static enum err core_start(struct parts *p)
     if (e != OK)
         LOG(p->log, LOG_ERROR, "node data not usable dir=\"%s\" error=\"%s\"", p->conf->node.data_dir,
             err_name(e));
+    else
+        traces_resume(p->traces, p->node);
     return e == OK ? workers_store(p) : e;
 }
 

@@ -48,7 +48,7 @@ class Machine:
                 raise AssertionError(f"systemd-nspawn: {self.process.returncode}: {file.read()}")
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
             children = file.read().split()
-        self.pid = children[0] if children else None
+        self.pid = children[0] if children else self.pid
         return self.pid and self.sh("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded", "starting") \
             and self.sh("systemctl is-active dbus.socket", check=False).returncode == 0
 
@@ -60,9 +60,14 @@ class Machine:
         return self.sh(command).stdout.strip()
 
     def remove(self):
+        if self.pid:
+            os.kill(int(self.pid), signal.SIGKILL)      # all that is in it goes along
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)     # which takes all that is in it along
-            self.process.wait(WAIT)
+            try:
+                self.process.wait(WAIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(WAIT)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
@@ -115,7 +120,7 @@ class Systemd(unittest.TestCase):
         self.assertIn("is started", self.out("covey ctl status"))
         self.assertIn("node started name=", self.journal())
         self.assertEqual(self.out("systemctl is-enabled covey"), "enabled")
-        self.assertEqual(self.out(f"journalctl _SYSTEMD_INVOCATION_ID={self.show('InvocationID')} -p warning --no-pager -o cat"), "")
+        self.assertEqual(self.out(f"journalctl _COMM=covey _SYSTEMD_INVOCATION_ID={self.show('InvocationID')} -p warning --no-pager -o cat"), "")
 
     def test_hardened_and_everything_works(self):
         """TLS, passwords as the package's file tells to make them, rules, a Unix socket and a log with rotation, with no right

@@ -32,6 +32,30 @@ class TraceCalls(ApiCase):
         self.assertEqual(node.api.delete("/trace/one").status, 204)
         self.assertEqual(node.api.get("/trace").data, [])
 
+    def test_it_outlives_the_node(self):
+        """Listed, read and deleted after a restart; what runs goes on with the same file."""
+        node = self.api_node()
+        for name, what in (("goes-on", {"type": "topic", "topic": "t/#"}), ("stopped", {"type": "clientid", "clientid": "c1"})):
+            self.assertEqual(node.api.post("/trace", {"name": name, **what, "end_at": "2099-01-01T00:00:00Z"}).status, 200)
+        self.connected(node, "c1").publish("t/first", b"x", 1)
+        node.api.put("/trace/stopped/stop")
+        until(lambda: "t/first" in self.log(node, "goes-on", bytes=60000)["items"], WAIT, "the lines")
+        rows = {row["name"]: row for row in node.api.get("/trace").data}
+        node.kill()
+        node.start()
+        node.api = Api(node.api.port).logged_in("admin", PASSWORD)
+        again = {row["name"]: row for row in node.api.get("/trace").data}
+        for name in rows:
+            self.assertEqual({k: v for k, v in again[name].items() if k != "log_size"},
+                             {k: v for k, v in rows[name].items() if k != "log_size"})
+        self.connected(node, "c2").publish("t/second", b"x", 1)
+        until(lambda: "t/second" in self.log(node, "goes-on", bytes=60000)["items"], WAIT, "the lines of the second life")
+        self.assertIn("t/first", self.log(node, "goes-on", bytes=60000)["items"])
+        self.assertIn("t/first", self.log(node, "stopped", bytes=60000)["items"])
+        for name in rows:
+            self.assertEqual(node.api.delete(f"/trace/{name}").status, 204)
+        self.assertEqual(node.api.get("/trace").data, [])
+
     def test_pieces_are_whole_lines_and_meet(self):
         node = self.api_node()
         node.api.post("/trace", {"name": "pieces", "type": "topic", "topic": "grüezi/#", "payload_encode": "text"})
