@@ -116,7 +116,7 @@ class AuthnServer(ReloadCase):
         self.begins(node, "w")
         harness.until(lambda: hung.asked, 20, "a question under way")
         self.reload(node, authn(new))
-        node.stop()
+        self.assertEqual(node.stop(), 0)
 
     def test_on_and_off(self):
         """Without it whoever comes from this machine is let in, as at the start."""
@@ -259,7 +259,7 @@ class AuthzServer(AskedCase):
         client.publish("hang/x", qos=1)
         self.server.stop()
         self.assertEqual(waiting.recv(wire.PUBACK).reason, 0x87)
-        node.stop()
+        self.assertEqual(node.stop(), 0)
 
     def test_on_and_off(self):
         node = self.node()
