@@ -122,6 +122,29 @@ class WhyOfACluster(ClusterCase, ApiCase):
         self.assertEqual({e["node"] for e in events(answer, "connected")}, {nodes.name(1), nodes.name(2)})
         self.assertEqual([e["node"] for e in events(answer, "session_moved")], [nodes.name(1)])
 
+    def test_a_link_that_was_down(self):
+        """What waited, what was given up, and that it is over: from the nodes that were on the other side."""
+        nodes, api = self.api_cluster()
+        node, peer = nodes.name(0), nodes.name(2)
+        props = [(wire.SESSION_EXPIRY, 1000)]
+        self.connected(nodes[2], "c", props=props).subscribe("d/1", 1)
+        self.await_code(api, "WOULD_ARRIVE", clientid="c", topic="d/1")
+        nodes[2].kill()
+        finding = lambda code: [f for f in api.get("/why", topic="d/1").data["findings"] if f["code"] == code  # noqa: E731
+                                and (f["params"]["node"], f["params"]["peer"]) == (node, peer)]
+        until(lambda: finding("LINK_DOWN") or finding("GIVEN_UP"), WAIT, lambda: api.get("/why", topic="d/1"))
+        until(lambda: finding("GIVEN_UP"), 3 * WAIT, lambda: api.get("/why", topic="d/1"))
+        self.assertEqual(finding("GIVEN_UP")[0]["level"], "problem")
+        self.assertIn(f"{node} gave up {peer} (", nodes[0].cli("ctl", "why", "topic", "d/1").stdout)
+        nodes.start([2])
+        self.connected(nodes[2], "c", props=props, clean=False)
+        answer = self.await_code(api, "WAS_GIVEN_UP", clientid="c", topic="d/1")
+        self.assertEqual((answer.data["verdict"], answer.data["params"]["peer"]), ("yes", peer), answer)
+        until(lambda: finding("LINK_WAS_DOWN"), WAIT, lambda: api.get("/why", topic="d/1"))
+        self.assertEqual(codes(api.get("/why", topic="d/1")).count("LINK_DOWN"), 0)
+        self.connected(nodes[0], "p").publish("d/1", b"x", 1)
+        self.await_code(api, "SENT", clientid="c", topic="d/1")
+
     def test_nodes_that_are_down_are_named(self):
         nodes, api = self.api_cluster((0, 2))
         self.connected(nodes[2], "c").subscribe("d/1", 1)
