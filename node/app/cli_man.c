@@ -97,7 +97,9 @@ static void covey_put(FILE *out)
           ".SH SIGNALS\n"
           ".TP\n.B SIGTERM\\fR, \\fBSIGINT\nThe node stops: clients are told, what is on its way is stored.\n"
           ".TP\n.B SIGHUP\nWhat covey ctl reload does; the log file is opened again.\n"
-          ".SH EXIT STATUS\n0: done; 1: not done, with the reason on standard error.\n"
+          ".SH EXIT STATUS\n0: done; 1: not done, with the reason on standard error; 78, of "
+          "\\fBforeground\\fR: "
+          "the configuration, or a file that it names, is wrong, and trying again would not help.\n"
           ".SH SEE ALSO\n\\fBcovey\\-ctl\\fR(1), \\fBcovey.yaml\\fR(5)\n",
           out);
 }

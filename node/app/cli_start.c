@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { PING_EVERY_MS = 50, PING_TIMEOUT_MS = 1000, TAIL_LINES = 15 };
@@ -178,7 +179,7 @@ static int run_here(const struct cli *cli, bool (*attend)(const struct config *c
 {
     struct config *conf = cli_config_load(cli, CONFIG_FILES_CHECKED);
     if (!conf)
-        return 1;
+        return EX_CONFIG; /* trying again would not help */
     struct launch l = {conf, cli->env, cli->node_run, conf->log.to == LOG_TO_FILE ? conf->log.file : NULL,
                        LOGGER_STDIO_KEPT};
     int status = 1;

@@ -38,18 +38,17 @@ def field(name, deb=None):
     return run("dpkg-deb", "-f", deb or package(), name).stdout.strip()
 
 
-def ready_tar():
-    """Debian with what the package depends on. Made anew when that changes."""
-    depends = field("Depends")
-    note = READY_TAR + ".depends"
-    if os.path.exists(READY_TAR) and os.path.exists(note):
+def ready_tar(tar=READY_TAR, more=()):
+    """Debian with what the package depends on, and more. Made anew when that changes."""
+    names = [re.split(r"[ (]", one.strip())[0] for one in field("Depends").split(",")] + list(more)
+    note = tar + ".depends"
+    if os.path.exists(tar) and os.path.exists(note):
         with open(note, encoding="utf-8") as file:
-            if file.read() == depends:
-                return READY_TAR
+            if file.read() == " ".join(names):
+                return tar
     os.makedirs(CACHE, exist_ok=True)
     if not os.path.exists(BASE_TAR):
         make_base_tar(BASE_TAR)
-    names = [re.split(r"[ (]", one.strip())[0] for one in depends.split(",")]
     with tempfile.TemporaryDirectory(prefix="package-", dir=CACHE) as folder:
         run("tar", "-C", folder, "-xf", BASE_TAR)
         shutil.copy("/etc/resolv.conf", folder + "/etc/resolv.conf")
@@ -57,11 +56,26 @@ def ready_tar():
         run(*chroot, "update")
         run(*chroot, "-y", "install", "--no-install-recommends", *names)
         run(*chroot, "clean")
-        run("tar", "-C", folder, "-cf", READY_TAR + ".new", ".")
-    os.rename(READY_TAR + ".new", READY_TAR)
+        os.chmod(folder, 0o755)
+        run("tar", "-C", folder, "-cf", tar + ".new", ".")
+    os.rename(tar + ".new", tar)
     with open(note, "w", encoding="utf-8") as file:
-        file.write(depends)
-    return READY_TAR
+        file.write(" ".join(names))
+    return tar
+
+
+def newer_package(to):
+    """The same package with a later version and another default configuration, as the file `to`."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("dpkg-deb", "-R", package(), folder + "/p")
+        for path, old, new in (("DEBIAN/control", f"Version: {field('Version')}", "Version: 99.0"),
+                               ("etc/covey/covey.yaml", "node:\n", "# Of 99.0.\nnode:\n")):
+            with open(f"{folder}/p/{path}", "r+", encoding="utf-8") as file:
+                text = file.read()
+                assert old in text, path
+                file.seek(0)
+                file.write(text.replace(old, new, 1))
+        run("dpkg-deb", "--root-owner-group", "-b", folder + "/p", to)
 
 
 class TestPackage(unittest.TestCase):
@@ -112,7 +126,6 @@ class TestLife(unittest.TestCase):
         self.root = tempfile.mkdtemp(prefix="covey-package-")
         self.addCleanup(shutil.rmtree, self.root, ignore_errors=True)
         run("tar", "-C", self.root, "-xf", tar)
-        os.chmod(self.root, 0o755)
         # Nothing in here starts services; dpkg's scripts ask for this, and /proc is not mounted.
         with open(self.root + "/usr/sbin/policy-rc.d", "w", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o755)) as f:
             f.write("#!/bin/sh\nexit 101\n")
@@ -131,20 +144,6 @@ class TestLife(unittest.TestCase):
     def put(self, deb, name):
         shutil.copy(deb, f"{self.root}/tmp/{name}")
         return f"/tmp/{name}"
-
-    def newer(self):
-        """The same package with a later version and another default configuration."""
-        with tempfile.TemporaryDirectory() as folder:
-            run("dpkg-deb", "-R", package(), folder + "/p")
-            for path, old, new in (("DEBIAN/control", f"Version: {field('Version')}", "Version: 99.0"),
-                                   ("etc/covey/covey.yaml", "node:\n", "# Of 99.0.\nnode:\n")):
-                with open(f"{folder}/p/{path}", "r+", encoding="utf-8") as file:
-                    text = file.read()
-                    self.assertIn(old, text)
-                    file.seek(0)
-                    file.write(text.replace(old, new, 1))
-            run("dpkg-deb", "--root-owner-group", "-b", folder + "/p", folder + "/new.deb")
-            return self.put(folder + "/new.deb", "new.deb")
 
     def started(self):
         """The node, as the unit runs it."""
@@ -188,7 +187,8 @@ class TestLife(unittest.TestCase):
         # An upgrade keeps what the operator has written, and what clients have.
         with open(self.root + "/etc/covey/covey.yaml", "a", encoding="utf-8") as file:
             file.write("mqtt:\n  max_inflight: 7\n")
-        self.assertEqual(self.dpkg("-i", "--force-confold", self.newer())[:2], ["ii", "99.0"])
+        newer_package(self.root + "/tmp/new.deb")
+        self.assertEqual(self.dpkg("-i", "--force-confold", "/tmp/new.deb")[:2], ["ii", "99.0"])
         self.assertTrue(self.exists("/etc/covey/covey.yaml.dpkg-dist"))
         process = self.started()
         self.assertIn("mqtt.max_inflight: 7 ", self.inside("covey", "config", "show").stdout)

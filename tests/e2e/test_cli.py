@@ -31,8 +31,8 @@ class Cli(Case):
             self.assertEqual(done.stdout, stdout, done)
         return done
 
-    def refused(self, done, *said):
-        self.assertEqual(done.returncode, 1, done)
+    def refused(self, done, *said, status=1):
+        self.assertEqual(done.returncode, status, done)
         for text in said:
             self.assertIn(text, done.stdout + done.stderr)
         return done
@@ -192,8 +192,8 @@ class Config(Cli):
 
     def test_start_refuses_what_check_config_refuses(self):
         path = self.file("mqtt:\n  max_inflight: 0\n")
-        for command in ("start", "foreground", "console"):
-            self.refused(covey(command, "--config", path), f"{path}:2: mqtt.max_inflight")
+        for command, status in (("start", 1), ("foreground", os.EX_CONFIG), ("console", os.EX_CONFIG)):
+            self.refused(covey(command, "--config", path), f"{path}:2: mqtt.max_inflight", status=status)
 
     def test_file_that_is_not_yaml(self):
         path = self.file("mqtt:\n  max_inflight: [1\n")
