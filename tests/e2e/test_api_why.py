@@ -3,8 +3,7 @@
 import unittest
 
 import wire
-from api import PASSWORD, Api, ApiCase, cluster_password
-from cluster import ClusterCase
+from api import ApiCase, ApiClusterCase
 from harness import until
 
 WAIT = 20
@@ -79,17 +78,7 @@ class WhyCalls(ApiCase):
         self.assertEqual(node.open.get("/why", clientid="c").status, 401)
 
 
-class WhyOfACluster(ClusterCase, ApiCase):
-    def api_cluster(self, with_http=(0, 1, 2)):
-        """Three nodes, of which these have HTTP, and the API of the first one."""
-        ports = {i: self.http_port() for i in with_http}
-        nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
-                                      for i, p in ports.items()})
-        password = cluster_password([nodes[i] for i in with_http])
-        api = Api(ports[0]).logged_in("admin", password)
-        self.assertEqual(api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
-        return nodes, Api(ports[0]).logged_in("admin", PASSWORD)
-
+class WhyOfACluster(ApiClusterCase):
     def await_code(self, api, code, **query):
         until(lambda: api.get("/why", **query).data["code"] == code, WAIT, code)
         return api.get("/why", **query)
