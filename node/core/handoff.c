@@ -85,6 +85,19 @@ void handoffs_on_stored(struct shard *sh, bool stored)
     peer_handoffs_on_stored(sh, stored);
 }
 
+uint64_t handoff_keep(struct shard *sh, const struct msg *m, struct bytes client_id)
+{
+    uint8_t key[8];
+    uint32_t n = (uint32_t)(4 + 2 + client_id.n + 8 + msg_record_size(m));
+    uint64_t number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
+    uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, number), n);
+    const uint8_t *value = at;
+    at = bytes_put(be16_put(be32_put(at, HANDOFF_TO_SESSION), (uint16_t)client_id.n), client_id);
+    msg_record_put(be64_put(at, m->uid), m);
+    store_batch_put(&sh->persist.keep, STORE_HANDOFF, number_key(key, number), bytes_of(value, n));
+    return number;
+}
+
 void handoff_forget(struct shard *sh, uint64_t number)
 {
     uint8_t key[8];
@@ -118,28 +131,51 @@ static bool is_subscribed(const struct session *s, struct bytes topic, unsigned 
     return found;
 }
 
-/* To the sessions that lived on shard `to` when it was written. */
-static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t number)
+static void replay_to(struct shard *sh, struct session *s, struct msg *m)
+{
+    unsigned qos = 0;
+    if (!is_subscribed(s, msg_topic(m), &qos))
+        return;
+    struct publication p = {.m = msg_view(m, sh->wall_ms),
+                            .msg = msg_ref(m),
+                            .origin = m->origin,
+                            .uid = m->uid,
+                            .hold = 1,
+                            .handoff = 1};
+    deliver_to(sh, &p, s, qos);
+    publication_fini(sh, &p);
+}
+
+/* To the session, or, where there is no id, to those that lived on shard `to` when it was written. */
+static void handoff_replay(struct node *n, uint32_t to, struct bytes client_id, struct msg *m)
 {
     for (uint32_t i = 0; i < n->conf.shards; i++) {
         struct shard *sh = n->shards[i];
         uint32_t at = 0;
-        struct session *s;
-        while ((s = ptrtab_next(&sh->sessions, &at))) {
-            unsigned qos = 0;
-            if (node_home_before(n, session_id(s)) != to || !is_subscribed(s, msg_topic(m), &qos))
-                continue;
-            struct publication p = {.m = msg_view(m, sh->wall_ms),
-                                    .msg = msg_ref(m),
-                                    .origin = m->origin,
-                                    .uid = m->uid,
-                                    .hold = 1,
-                                    .handoff = 1};
-            deliver_to(sh, &p, s, qos);
-            publication_fini(sh, &p);
-        }
+        struct session *s = client_id.n ? session_find(sh, client_id) : NULL;
+        if (s)
+            replay_to(sh, s, m);
+        while (!client_id.n && (s = ptrtab_next(&sh->sessions, &at)))
+            if (node_home_before(n, session_id(s)) == to)
+                replay_to(sh, s, m);
     }
+}
+
+/* One to this node; false: it is damaged. */
+static bool handoff_read(struct node *n, uint32_t to, struct cursor *c, uint64_t number)
+{
+    struct bytes client_id = bytes_of(NULL, 0);
+    uint64_t uid;
+    if (to == HANDOFF_TO_SESSION && !cursor_lenbytes(c, &client_id))
+        return false;
+    struct msg *m = cursor_u64(c, &uid) ? msg_record_take(c) : NULL;
+    if (!m)
+        return false;
+    m->uid = uid;
+    handoff_replay(n, to, client_id, m);
     handoff_forget(n->shards[0], number);
+    msg_unref(m);
+    return true;
 }
 
 static uint64_t replay_all(struct node *n, struct store_reader *r)
@@ -151,22 +187,15 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
     for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
         struct cursor c = cursor_of(value);
         uint32_t to;
-        uint64_t uid;
         uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
         bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
         n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
         if (good && to == HANDOFF_TO_PEER &&
             peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
             continue;
-        struct msg *m = good && to != HANDOFF_TO_PEER && cursor_u64(&c, &uid) ? msg_record_take(&c) : NULL;
-        if (!m) {
+        if (!good || to == HANDOFF_TO_PEER || !handoff_read(n, to, &c, number))
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
-            continue;
-        }
-        m->uid = uid;
-        handoff_replay(n, to, m, number);
-        msg_unref(m);
     }
     return count;
 }

@@ -10,13 +10,19 @@
  * and deletes the handoff in one batch. Handoffs that are found at start are carried out before any client is
  * served.
  *
- * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record;
- * for a peer see handoff_peer.h. */
+ * A session that is still arriving from another node holds the message aside (parcel_held.c): the handoff
+ * then becomes one to that session alone, in the same batch, which is deleted with the one that has it in its
+ * queue.
+ *
+ * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record; or be32
+ * HANDOFF_TO_SESSION, be16 length, client id, be64 uid, a message record; for a peer see handoff_peer.h. */
 
 #include "node/core/deliver.h"
 #include "proto/rpc/node_id.h"
 
 struct node;
+
+enum { HANDOFF_TO_SESSION = 0xfffffffe };
 
 /* One that waits for its commit. */
 struct handoff {
@@ -33,6 +39,8 @@ struct handoffs {
 
 /* Puts p for each shard in the bit set `shards` and each peer in `peers` into the next batch. */
 void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers);
+/* One to a session of this shard, in the next batch; its number. */
+uint64_t handoff_keep(struct shard *sh, const struct msg *m, struct bytes client_id);
 /* Its record is to be deleted. */
 void handoff_forget(struct shard *sh, uint64_t number);
 /* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */

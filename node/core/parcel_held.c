@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/parcel_i.h"
 
+#include "node/core/handoff.h"
 #include "node/core/note.h"
 #include "proto/base/mem.h"
 
@@ -66,19 +67,29 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
         p->refused++;
         return true;
     }
-    held_push(pc, &(struct held_message){.msg = msg_ref(m),
-                                         .pending = publication_wait(p),
-                                         .ids = ids_n ? mem_dup(ids, ids_n * sizeof *ids) : NULL,
-                                         .ids_n = ids_n,
-                                         .qos = (uint8_t)qos,
-                                         .retain = retain,
-                                         .hold = p->hold,
-                                         .alone = p->alone,
-                                         .handoff = p->handoff});
+    struct pending *pending = publication_wait(p);
+    held_push(
+        pc, &(struct held_message){.msg = msg_ref(m),
+                                   .pending = pending,
+                                   .record = p->handoff && !pending ? handoff_keep(sh, m, session_id(s)) : 0,
+                                   .ids = ids_n ? mem_dup(ids, ids_n * sizeof *ids) : NULL,
+                                   .ids_n = ids_n,
+                                   .qos = (uint8_t)qos,
+                                   .retain = retain,
+                                   .hold = p->hold,
+                                   .alone = p->alone,
+                                   .handoff = p->handoff});
     if (p->held_by)
         seen_without(p->held_by, session_id(s));
     p->receivers++;
     return true;
+}
+
+/* In the batch that has the message in the queue, or that it is there already. */
+static void record_forget(struct shard *sh, const struct held_message *h)
+{
+    if (h->record)
+        handoff_forget(sh, h->record);
 }
 
 static void held_append(struct shard *sh, struct session *s, struct held_message *h)
@@ -112,6 +123,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         if (!is_to_drop(p, h))
             continue;
         seen_got(sh, h->msg->uid, session_id(p->session));
+        record_forget(sh, h);
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);
         h->msg = NULL;
@@ -123,6 +135,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
             uidset_add(&p->recent, h->msg->uid);
             seen_got(sh, h->msg->uid, session_id(p->session));
             held_append(sh, p->session, h);
+            record_forget(sh, h);
         }
         free(h->ids);
     }

@@ -18,6 +18,7 @@ enum parcel_state {
 struct held_message {
     struct msg *msg;
     struct pending *pending;
+    uint64_t record; /* of it alone, see handoff.h; 0: somebody waits for its answer, who has it till then */
     uint32_t *ids;
     uint32_t ids_n;
     uint8_t qos;
