@@ -97,6 +97,8 @@ void shard_free(struct shard *sh)
     exclusives_fini(&sh->exclusives);
     rewrite_free(sh->rewrite);
     free(sh->mounted);
+    free(sh->mounted_props.p);
+    free(sh->seen_props.p);
     topic_metrics_fini(&sh->topic_metrics);
     slow_subs_fini(&sh->slow_subs);
     journal_fini(&sh->journal);
