@@ -257,6 +257,7 @@ static bool will_take(struct conn *c, struct connect *k, struct bytes id, const 
         return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
     if (!mount)
         return true;
+    k->will.props = mount_props(sh, mount, k->will.props);
     struct bytes whole = mount_topic(sh, mount, k->will.topic);
     if (whole.p == k->will.topic.p)
         return connect_refuse(c, RC_TOPIC_NAME_INVALID, will_reserved);

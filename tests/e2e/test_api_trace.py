@@ -2,8 +2,7 @@
 """Traces over the HTTP API: on one node and on all of them."""
 import unittest
 
-from api import PASSWORD, Api, ApiCase, cluster_password
-from cluster import ClusterCase
+from api import PASSWORD, Api, ApiCase, ApiClusterCase
 from harness import until
 
 WAIT = 20
@@ -85,17 +84,7 @@ class TraceCalls(ApiCase):
         self.assertEqual(node.open.get("/trace").status, 401)
 
 
-class TraceOfACluster(ClusterCase, ApiCase):
-    def api_cluster(self, with_http):
-        """Three nodes, of which these have HTTP; the API of the first one."""
-        ports = {i: self.http_port() for i in with_http}
-        nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
-                                      for i, p in ports.items()})
-        password = cluster_password([nodes[i] for i in with_http])
-        api = Api(ports[0]).logged_in("admin", password)
-        self.assertEqual(api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
-        return nodes, Api(ports[0]).logged_in("admin", PASSWORD)
-
+class TraceOfACluster(ApiClusterCase):
     def test_every_node_writes_what_it_sees(self):
         nodes, api = self.api_cluster((0, 1, 2))
         made = api.post("/trace", {"name": "all", "type": "topic", "topic": "t/#"})
