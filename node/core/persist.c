@@ -82,6 +82,11 @@ void persist_session(struct session *s)
     s->is_recorded = 1;
 }
 
+static uint64_t ends_bit(const struct session *s)
+{
+    return 1ull << (s->hash & 63);
+}
+
 void persist_session_end(struct session *s)
 {
     uint8_t key[8];
@@ -94,7 +99,14 @@ void persist_session_end(struct session *s)
         store_batch_del_prefix(lists[i], STORE_SUBS, k);
         store_batch_del_prefix(lists[i], STORE_QUEUE, k);
     }
+    p->ends |= ends_bit(s);
     s->is_recorded = 0;
+}
+
+bool persist_is_ending(const struct session *s)
+{
+    const struct persist *p = &s->shard->persist;
+    return ((p->ends | p->ends_sealed) & ends_bit(s)) != 0;
 }
 
 void persist_forget(struct session *s)
@@ -278,6 +290,8 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     for (uint32_t i = 0; i < p->waiting_n; i++)
         persist_wait_sealed(sh, p->waiting[i]);
     p->waiting_n = 0;
+    p->ends_sealed = p->ends;
+    p->ends = 0;
     p->urgent = 0;
     p->retained_sealed = sh->node->retained_given[sh->number];
     p->retained_bytes_sealed = p->retained_bytes;
@@ -328,6 +342,7 @@ static void on_failure(struct shard *sh, enum err result)
         LOG(sh->node->conf.log, LOG_ERROR, "store commit failed error=\"%s\" worker=%u", err_name(result),
             sh->number);
     p->has_failed = 1;
+    p->ends |= p->ends_sealed;
     p->retry_ms = sh->now_ms + RETRY_MS;
     /* What must hold comes again, before what has gathered since. */
     struct store_batch later;
@@ -351,6 +366,7 @@ void shard_on_stored(struct shard *sh, enum err result)
         LOG(sh->node->conf.log, LOG_NOTICE, "store commit recovered worker=%u", sh->number);
         p->has_failed = 0;
     }
+    p->ends_sealed = 0;
     sealed_finish(sh, result);
     handoffs_on_stored(sh, result == OK);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++) {
