@@ -3,6 +3,7 @@
 
 #include "node/core/conn_i.h"
 #include "node/core/deliver.h"
+#include "node/core/enhanced.h"
 #include "node/core/pace.h"
 #include "node/core/parked.h"
 #include "node/core/retained.h"
@@ -151,6 +152,8 @@ static void conn_on_timer(struct conn *c)
         conn_close(c, RC_MAXIMUM_CONNECT_TIME, "What it was let in with has expired", CONN_END_EXPIRED);
         return;
     }
+    if (unlikely(!enhanced_on_timer(c)))
+        return;
     if (!c->keep_alive_ms) {
         conn_timer_set(c, 0);
         return;
