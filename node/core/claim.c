@@ -60,6 +60,8 @@ void claim_on_answer(struct shard *sh, void *arg)
 static void tell(const struct session *s, enum mail_kind kind)
 {
     struct shard *sh = s->shard;
+    struct claims *c = &sh->claims;
+    c->newest = s->stamp > c->newest ? s->stamp : c->newest;
     if (!sh->node->conf.is_clustered || !peers_any(&sh->node->peers))
         return;
     struct held *h = mem_alloc(sizeof *h + s->id_n);
@@ -70,8 +72,11 @@ static void tell(const struct session *s, enum mail_kind kind)
 
 void claim_tell_held(struct session *s)
 {
-    uint64_t now = s->shard->wall_ms << STAMP_SHIFT;
-    s->stamp = now > s->stamp ? now : s->stamp + 1;
+    /* It may follow one of its client id that ended a moment ago, with a stamp of another node's clock: the
+     * end of that one is not to be taken for its own. */
+    uint64_t now = s->shard->wall_ms << STAMP_SHIFT, told = s->shard->claims.newest;
+    uint64_t before = s->stamp > told ? s->stamp : told;
+    s->stamp = now > before ? now : before + 1;
     tell(s, MAIL_HELD);
 }
 

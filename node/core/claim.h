@@ -20,6 +20,8 @@ struct shard;
 struct claims {
     struct list waiting; /* struct parked */
     uint64_t next;
+    uint64_t newest; /* stamp that was told: what is told later has a newer one, also of a clock that was set
+                        back */
 };
 
 /* MAIL_CLAIM and MAIL_HELD, MAIL_UNHELD: owned by the cluster thread once mailed; free(). */
