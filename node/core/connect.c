@@ -185,7 +185,9 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     /* After a failed commit an earlier one of this id may still be in the store. */
     c->out_held |= sh->persist.has_failed && expiry_of(c->settings, k) > 0;
     COUNT(sh, SESSION_CREATED);
-    return session_new(sh, id, 0);
+    s = session_new(sh, id, 0);
+    c->out_held |= persist_is_ending(sh, s); /* one that went to another node and was discarded there */
+    return s;
 }
 
 /* Takes mount. */

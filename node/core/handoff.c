@@ -60,6 +60,17 @@ void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint
     persist_hurry(sh);
 }
 
+uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m)
+{
+    struct handoff h = {.to = HANDOFF_TO_SESSION};
+    uint32_t n = (uint32_t)(8 + 2 + s->id_n + msg_record_size(m));
+    uint8_t key[8], *first = record_begin(sh, &h, n), *p = be16_put(be64_put(first, m->uid), s->id_n);
+    msg_record_put(bytes_put(p, session_id(s)), m);
+    store_batch_put(&sh->persist.keep, STORE_HANDOFF, number_key(key, h.number), bytes_of(first - 4, 4 + n));
+    persist_hurry(sh);
+    return h.number;
+}
+
 void handoffs_seal(struct shard *sh)
 {
     CHECK(sh->handoffs_sealed.n == 0);
@@ -118,8 +129,31 @@ static bool is_subscribed(const struct session *s, struct bytes topic, unsigned 
     return found;
 }
 
+static void replay_to(struct shard *sh, struct session *s, struct msg *m, unsigned qos)
+{
+    struct publication p = {.m = msg_view(m, sh->wall_ms),
+                            .msg = msg_ref(m),
+                            .origin = m->origin,
+                            .uid = m->uid,
+                            .hold = 1,
+                            .handoff = 1};
+    deliver_to(sh, &p, s, qos);
+    publication_fini(sh, &p);
+}
+
+/* To the one session that held it aside. */
+static void aside_replay(struct node *n, struct bytes client_id, struct msg *m)
+{
+    unsigned qos = 0;
+    for (uint32_t i = 0; i < n->conf.shards; i++) {
+        struct session *s = session_find(n->shards[i], client_id);
+        if (s && is_subscribed(s, msg_topic(m), &qos))
+            replay_to(n->shards[i], s, m, qos);
+    }
+}
+
 /* To the sessions that lived on shard `to` when it was written. */
-static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t number)
+static void handoff_replay(struct node *n, uint32_t to, struct msg *m)
 {
     for (uint32_t i = 0; i < n->conf.shards; i++) {
         struct shard *sh = n->shards[i];
@@ -127,19 +161,29 @@ static void handoff_replay(struct node *n, uint32_t to, struct msg *m, uint64_t 
         struct session *s;
         while ((s = ptrtab_next(&sh->sessions, &at))) {
             unsigned qos = 0;
-            if (node_home_before(n, session_id(s)) != to || !is_subscribed(s, msg_topic(m), &qos))
-                continue;
-            struct publication p = {.m = msg_view(m, sh->wall_ms),
-                                    .msg = msg_ref(m),
-                                    .origin = m->origin,
-                                    .uid = m->uid,
-                                    .hold = 1,
-                                    .handoff = 1};
-            deliver_to(sh, &p, s, qos);
-            publication_fini(sh, &p);
+            if (node_home_before(n, session_id(s)) == to && is_subscribed(s, msg_topic(m), &qos))
+                replay_to(sh, s, m, qos);
         }
     }
+}
+
+/* The rest of a record that is not for a peer; false: it is damaged. */
+static bool replay_one(struct node *n, uint32_t to, uint64_t number, struct cursor *c)
+{
+    struct bytes id = {0};
+    uint64_t uid;
+    bool good = cursor_u64(c, &uid) && (to != HANDOFF_TO_SESSION || cursor_lenbytes(c, &id));
+    struct msg *m = good ? msg_record_take(c) : NULL;
+    if (!m)
+        return false;
+    m->uid = uid;
+    if (to == HANDOFF_TO_SESSION)
+        aside_replay(n, id, m);
+    else
+        handoff_replay(n, to, m);
     handoff_forget(n->shards[0], number);
+    msg_unref(m);
+    return true;
 }
 
 static uint64_t replay_all(struct node *n, struct store_reader *r)
@@ -151,22 +195,15 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
     for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
         struct cursor c = cursor_of(value);
         uint32_t to;
-        uint64_t uid;
         uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
         bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
         n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
         if (good && to == HANDOFF_TO_PEER &&
             peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
             continue;
-        struct msg *m = good && to != HANDOFF_TO_PEER && cursor_u64(&c, &uid) ? msg_record_take(&c) : NULL;
-        if (!m) {
+        if (!good || to == HANDOFF_TO_PEER || !replay_one(n, to, number, &c))
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
-            continue;
-        }
-        m->uid = uid;
-        handoff_replay(n, to, m, number);
-        msg_unref(m);
     }
     return count;
 }

@@ -10,7 +10,12 @@
  * and deletes the handoff in one batch. Handoffs that are found at start are carried out before any client is
  * served.
  *
+ * A session that is arriving from another node holds the message aside (parcel.h), and has it on disk only
+ * when it has arrived. Until then a handoff for that session alone takes the place of the shard's, in one
+ * batch.
+ *
  * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record;
+ * for one session: be32 HANDOFF_TO_SESSION, be64 uid, be16 length and client id, a message record;
  * for a peer see handoff_peer.h. */
 
 #include "node/core/deliver.h"
@@ -33,6 +38,8 @@ struct handoffs {
 
 /* Puts p for each shard in the bit set `shards` and each peer in `peers` into the next batch. */
 void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers);
+/* For one session that holds m aside, in the next batch. Answers its number. */
+uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m);
 /* Its record is to be deleted. */
 void handoff_forget(struct shard *sh, uint64_t number);
 /* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */

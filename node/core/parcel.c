@@ -77,7 +77,7 @@ void parcel_session_ends(struct shard *sh, struct session *s)
 {
     for (struct parcel *p = s->parcel; p; p = p->older) {
         for (uint32_t i = 0; i < p->held_n; i++) {
-            seen_got(sh, p->held[i].msg->uid, session_id(s));
+            parcel_held_done(sh, s, &p->held[i]);
             pending_release(sh, p->held[i].pending, RC_SUCCESS);
             p->held[i].pending = NULL;
         }

@@ -77,6 +77,8 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
                                          .handoff = p->handoff});
     if (p->held_by)
         seen_without(p->held_by, session_id(s));
+    else if (p->handoff && session_is_persistent(s))
+        pc->held[pc->held_n - 1].aside = handoff_aside(sh, s, m);
     p->receivers++;
     return true;
 }
@@ -95,6 +97,15 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
     msg_unref(pub.msg);
 }
 
+/* It is in the queue, or is not to be delivered: nothing else keeps it any more. */
+void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h)
+{
+    seen_got(sh, h->msg->uid, session_id(s));
+    if (h->aside)
+        handoff_forget(sh, h->aside);
+    h->aside = 0;
+}
+
 /* It came through the holder too; or it is older than one that did, so when it was published its publisher's
  * node did not know of the subscription: no SUBACK was sent, and behind the newer one it would be out of
  * order [MQTT-4.6.0-6]. */
@@ -111,7 +122,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (!is_to_drop(p, h))
             continue;
-        seen_got(sh, h->msg->uid, session_id(p->session));
+        parcel_held_done(sh, p->session, h);
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);
         h->msg = NULL;
@@ -121,7 +132,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (h->msg) {
             uidset_add(&p->recent, h->msg->uid);
-            seen_got(sh, h->msg->uid, session_id(p->session));
+            parcel_held_done(sh, p->session, h);
             held_append(sh, p->session, h);
         }
         free(h->ids);

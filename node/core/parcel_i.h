@@ -26,6 +26,7 @@ struct held_message {
     bool handoff;
     bool alone;
     uint8_t failed; /* appended: enum reason */
+    uint64_t aside; /* number of the handoff that keeps it meanwhile; 0: it has none */
 };
 
 struct parcel {
@@ -132,6 +133,7 @@ struct held_messages {
     uint32_t n;
 };
 struct held_messages parcel_held_append(struct shard *sh, struct parcel *p);
+void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h);
 void parcel_held_answer(struct shard *sh, struct held_messages all);
 /* The arriving side's end without END. The session may be over then. */
 void parcel_arrived(struct shard *sh, struct parcel *p);

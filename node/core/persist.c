@@ -37,6 +37,8 @@ void persist_fini(struct persist *p)
         pending_drop(p->waiting[i]);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++)
         pending_drop(p->sealed_waiting[i]);
+    free(p->ended.v);
+    free(p->ended_sealed.v);
     free(p->waiting);
     free(p->sealed_waiting);
     free(p->sealed);
@@ -82,6 +84,15 @@ void persist_session(struct session *s)
     s->is_recorded = 1;
 }
 
+static void ended_add(struct ended_ids *e, uint32_t hash)
+{
+    if (e->n == e->cap) {
+        e->cap = e->cap ? e->cap * 2 : 16;
+        e->v = mem_realloc(e->v, sizeof *e->v * e->cap);
+    }
+    e->v[e->n++] = hash;
+}
+
 void persist_session_end(struct session *s)
 {
     uint8_t key[8];
@@ -95,6 +106,19 @@ void persist_session_end(struct session *s)
         store_batch_del_prefix(lists[i], STORE_QUEUE, k);
     }
     s->is_recorded = 0;
+    ended_add(&p->ended, s->hash);
+}
+
+bool persist_is_ending(const struct shard *sh, const struct session *s)
+{
+    const struct ended_ids *const lists[] = {&sh->persist.ended, &sh->persist.ended_sealed};
+    for (unsigned i = 0; i < array_len(lists); i++) {
+        for (uint32_t k = 0; k < lists[i]->n; k++) {
+            if (lists[i]->v[k] == s->hash)
+                return true;
+        }
+    }
+    return false;
 }
 
 void persist_forget(struct session *s)
@@ -263,6 +287,13 @@ static void sessions_seal(struct shard *sh, struct store_batch *b)
     }
 }
 
+static void ended_move(struct ended_ids *to, struct ended_ids *from)
+{
+    for (uint32_t i = 0; i < from->n; i++)
+        ended_add(to, from->v[i]);
+    from->n = 0;
+}
+
 bool shard_seal(struct shard *sh, struct store_batch *b)
 {
     struct persist *p = &sh->persist;
@@ -271,6 +302,7 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     store_batch_reset(&p->keep);
     batch_swap(b, &p->ops);
     store_batch_reset(&p->ops);
+    ended_move(&p->ended_sealed, &p->ended);
     p->sealed_n = 0;
     p->sealed_waiting_n = 0;
     sessions_seal(sh, b);
@@ -336,6 +368,7 @@ static void on_failure(struct shard *sh, enum err result)
     store_batch_append(&later, &p->ops);
     batch_swap(&p->ops, &later);
     store_batch_fini(&later);
+    ended_move(&p->ended, &p->ended_sealed);
     store_batch_append(&p->keep_sealed, &p->keep);
     batch_swap(&p->keep, &p->keep_sealed);
 }
@@ -351,6 +384,7 @@ void shard_on_stored(struct shard *sh, enum err result)
         LOG(sh->node->conf.log, LOG_NOTICE, "store commit recovered worker=%u", sh->number);
         p->has_failed = 0;
     }
+    p->ended_sealed.n = 0;
     sealed_finish(sh, result);
     handoffs_on_stored(sh, result == OK);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++) {
