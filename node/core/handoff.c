@@ -7,10 +7,12 @@
 
 #include <stdlib.h>
 
-static struct bytes number_key(uint8_t buf[8], uint64_t number)
+enum { KEY_N = 8, ASIDE_KEY_N = 16 };
+
+static struct bytes number_key(uint8_t buf[KEY_N], uint64_t number)
 {
     be64_put(buf, number);
-    return bytes_of(buf, 8);
+    return bytes_of(buf, KEY_N);
 }
 
 static void handoffs_add(struct handoffs *h, const struct handoff *item)
@@ -33,7 +35,7 @@ void handoffs_fini(struct handoffs *h)
 /* Room for the record of one; its number is taken. */
 static uint8_t *record_begin(struct shard *sh, struct handoff *h, uint32_t size)
 {
-    uint8_t key[8];
+    uint8_t key[KEY_N];
     h->number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
     uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, h->number), 4 + size);
     return be32_put(at, h->to);
@@ -60,15 +62,31 @@ void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint
     persist_hurry(sh);
 }
 
+static struct bytes aside_key(uint8_t buf[ASIDE_KEY_N], uint64_t number, const struct session *s)
+{
+    be64_put(be64_put(buf, number), s->number);
+    return bytes_of(buf, ASIDE_KEY_N);
+}
+
 uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m)
 {
-    struct handoff h = {.to = HANDOFF_TO_SESSION};
-    uint32_t n = (uint32_t)(8 + 2 + s->id_n + msg_record_size(m));
-    uint8_t key[8], *first = record_begin(sh, &h, n), *p = be16_put(be64_put(first, m->uid), s->id_n);
-    msg_record_put(bytes_put(p, session_id(s)), m);
-    store_batch_put(&sh->persist.keep, STORE_HANDOFF, number_key(key, h.number), bytes_of(first - 4, 4 + n));
-    persist_hurry(sh);
-    return h.number;
+    uint64_t number = sh->handoff_taking;
+    uint32_t n = (uint32_t)(4 + 8 + msg_record_size(m));
+    uint8_t key[ASIDE_KEY_N];
+    struct bytes k = aside_key(key, number, s);
+    if (!number)
+        return 0;
+    uint8_t *value = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, k, n);
+    msg_record_put(be64_put(be32_put(value, HANDOFF_TO_SESSION), m->uid), m);
+    store_batch_put(&sh->persist.keep, STORE_HANDOFF, k, bytes_of(value, n));
+    return number;
+}
+
+void handoff_aside_done(struct shard *sh, const struct session *s, uint64_t number)
+{
+    uint8_t key[ASIDE_KEY_N];
+    store_batch_del(&sh->persist.ops, STORE_HANDOFF, aside_key(key, number, s));
+    store_batch_del(&sh->persist.keep, STORE_HANDOFF, aside_key(key, number, s));
 }
 
 void handoffs_seal(struct shard *sh)
@@ -98,7 +116,7 @@ void handoffs_on_stored(struct shard *sh, bool stored)
 
 void handoff_forget(struct shard *sh, uint64_t number)
 {
-    uint8_t key[8];
+    uint8_t key[KEY_N];
     store_batch_del(&sh->persist.ops, STORE_HANDOFF, number_key(key, number));
     store_batch_del(&sh->persist.keep, STORE_HANDOFF, number_key(key, number));
 }
@@ -107,9 +125,11 @@ void handoff_take(struct shard *sh, struct publication *p, uint64_t number)
 {
     enum topic_verdict verdict;
     p->hold = p->handoff = 1;
+    sh->handoff_taking = number;
     const struct match *match = subs_match(&sh->subs, p->m.topic, &verdict);
     if (match)
         deliver_local(sh, p, match);
+    sh->handoff_taking = 0;
     handoff_forget(sh, number);
     persist_hurry(sh);
 }
@@ -129,31 +149,8 @@ static bool is_subscribed(const struct session *s, struct bytes topic, unsigned 
     return found;
 }
 
-static void replay_to(struct shard *sh, struct session *s, struct msg *m, unsigned qos)
-{
-    struct publication p = {.m = msg_view(m, sh->wall_ms),
-                            .msg = msg_ref(m),
-                            .origin = m->origin,
-                            .uid = m->uid,
-                            .hold = 1,
-                            .handoff = 1};
-    deliver_to(sh, &p, s, qos);
-    publication_fini(sh, &p);
-}
-
-/* To the one session that held it aside. */
-static void aside_replay(struct node *n, struct bytes client_id, struct msg *m)
-{
-    unsigned qos = 0;
-    for (uint32_t i = 0; i < n->conf.shards; i++) {
-        struct session *s = session_find(n->shards[i], client_id);
-        if (s && is_subscribed(s, msg_topic(m), &qos))
-            replay_to(n->shards[i], s, m, qos);
-    }
-}
-
-/* To the sessions that lived on shard `to` when it was written. */
-static void handoff_replay(struct node *n, uint32_t to, struct msg *m)
+/* To the sessions that lived on shard `to` when it was written, or to the one that held it aside. */
+static void handoff_replay(struct node *n, uint32_t to, uint64_t session, struct msg *m)
 {
     for (uint32_t i = 0; i < n->conf.shards; i++) {
         struct shard *sh = n->shards[i];
@@ -161,27 +158,41 @@ static void handoff_replay(struct node *n, uint32_t to, struct msg *m)
         struct session *s;
         while ((s = ptrtab_next(&sh->sessions, &at))) {
             unsigned qos = 0;
-            if (node_home_before(n, session_id(s)) == to && is_subscribed(s, msg_topic(m), &qos))
-                replay_to(sh, s, m, qos);
+            bool is_for =
+                to == HANDOFF_TO_SESSION ? s->number == session : node_home_before(n, session_id(s)) == to;
+            if (!is_for || !is_subscribed(s, msg_topic(m), &qos))
+                continue;
+            struct publication p = {.m = msg_view(m, sh->wall_ms),
+                                    .msg = msg_ref(m),
+                                    .origin = m->origin,
+                                    .uid = m->uid,
+                                    .hold = 1,
+                                    .handoff = 1};
+            deliver_to(sh, &p, s, qos);
+            publication_fini(sh, &p);
         }
     }
 }
 
-/* The rest of a record that is not for a peer; false: it is damaged. */
-static bool replay_one(struct node *n, uint32_t to, uint64_t number, struct cursor *c)
+/* One record; false: it is damaged. */
+static bool replay_one(struct node *n, struct bytes key, struct bytes value)
 {
-    struct bytes id = {0};
+    struct cursor c = cursor_of(value);
+    uint32_t to;
     uint64_t uid;
-    bool good = cursor_u64(c, &uid) && (to != HANDOFF_TO_SESSION || cursor_lenbytes(c, &id));
-    struct msg *m = good ? msg_record_take(c) : NULL;
+    if (key.n < KEY_N || !cursor_u32(&c, &to) ||
+        key.n != (to == HANDOFF_TO_SESSION ? (uint32_t)ASIDE_KEY_N : (uint32_t)KEY_N))
+        return false;
+    uint64_t number = be64_get(key.p);
+    if (to == HANDOFF_TO_PEER)
+        return peer_handoff_load(n->shards[number % n->conf.shards], number, &c);
+    struct msg *m = cursor_u64(&c, &uid) ? msg_record_take(&c) : NULL;
     if (!m)
         return false;
     m->uid = uid;
-    if (to == HANDOFF_TO_SESSION)
-        aside_replay(n, id, m);
-    else
-        handoff_replay(n, to, m);
-    handoff_forget(n->shards[0], number);
+    handoff_replay(n, to, to == HANDOFF_TO_SESSION ? be64_get(key.p + KEY_N) : 0, m);
+    store_batch_del(&n->shards[0]->persist.ops, STORE_HANDOFF, key);
+    store_batch_del(&n->shards[0]->persist.keep, STORE_HANDOFF, key);
     msg_unref(m);
     return true;
 }
@@ -193,15 +204,9 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
     uint64_t count = 0;
     enum err e = store_seek(r, STORE_HANDOFF, bytes_of(&first, 1), &key, &value);
     for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
-        struct cursor c = cursor_of(value);
-        uint32_t to;
-        uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
-        bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
+        uint64_t number = key.n >= KEY_N ? be64_get(key.p) : 0;
         n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
-        if (good && to == HANDOFF_TO_PEER &&
-            peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
-            continue;
-        if (!good || to == HANDOFF_TO_PEER || !replay_one(n, to, number, &c))
+        if (e != OK || !replay_one(n, key, value))
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
     }

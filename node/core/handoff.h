@@ -15,7 +15,8 @@
  * batch.
  *
  * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record;
- * for one session: be32 HANDOFF_TO_SESSION, be64 uid, be16 length and client id, a message record;
+ * for one session, so that they stay in order: key: handoff number, be64 session number; value: be32
+ * HANDOFF_TO_SESSION, be64 uid, a message record;
  * for a peer see handoff_peer.h. */
 
 #include "node/core/deliver.h"
@@ -38,8 +39,11 @@ struct handoffs {
 
 /* Puts p for each shard in the bit set `shards` and each peer in `peers` into the next batch. */
 void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers);
-/* For one session that holds m aside, in the next batch. Answers its number. */
+/* m, of the handoff that is being taken, is held aside by the session: a record for it alone is in the next
+ * batch. Answers the handoff's number; 0: m came by none. */
 uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m);
+/* The session has it, or need not have it any more. */
+void handoff_aside_done(struct shard *sh, const struct session *s, uint64_t number);
 /* Its record is to be deleted. */
 void handoff_forget(struct shard *sh, uint64_t number);
 /* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */

@@ -74,11 +74,10 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
                                          .retain = retain,
                                          .hold = p->hold,
                                          .alone = p->alone,
-                                         .handoff = p->handoff});
+                                         .handoff = p->handoff,
+                                         .aside = session_is_persistent(s) ? handoff_aside(sh, s, m) : 0});
     if (p->held_by)
         seen_without(p->held_by, session_id(s));
-    else if (p->handoff && session_is_persistent(s))
-        pc->held[pc->held_n - 1].aside = handoff_aside(sh, s, m);
     p->receivers++;
     return true;
 }
@@ -102,7 +101,7 @@ void parcel_held_done(struct shard *sh, const struct session *s, struct held_mes
 {
     seen_got(sh, h->msg->uid, session_id(s));
     if (h->aside)
-        handoff_forget(sh, h->aside);
+        handoff_aside_done(sh, s, h->aside);
     h->aside = 0;
 }
 
