@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,14 +91,18 @@ static enum err metas_read(int fd, struct lmdb_meta_page pages[LMDB_METAS], cons
 
 enum err lmdb_file_check(const char *path, struct lmdb_file_info *info, const char **why)
 {
-    *why = "cannot be opened";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        *why = strerror(errno);
         return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
+    }
     struct stat st;
     struct lmdb_meta_page pages[LMDB_METAS];
-    enum err e = fstat(fd, &st) < 0 ? ERR_IO : OK;
-    if (e == OK && !S_ISREG(st.st_mode)) {
+    enum err e = OK;
+    if (fstat(fd, &st) < 0) {
+        *why = strerror(errno);
+        e = ERR_IO;
+    } else if (!S_ISREG(st.st_mode)) {
         *why = "not a file";
         e = ERR_CORRUPT;
     }

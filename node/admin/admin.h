@@ -51,7 +51,8 @@ struct admin_conf {
     enum err (*auth_reload)(void *ctx);
     bool (*auth_is_stale)(void *ctx);
     bool (*auth_is_down)(void *ctx);  /* the server that is asked about clients does not answer */
-    bool (*authz_is_down)(void *ctx); /* the same of what they may; NULL: no server is asked about that */
+    bool (*authz_is_on)(void *ctx);   /* a server is asked what they may */
+    bool (*authz_is_down)(void *ctx); /* it does not answer */
     void *auth_ctx;
     const struct admin_reload *(*reload)(void *ctx); /* see reload.h */
     void *reload_ctx;

@@ -5,13 +5,19 @@
 
 /* The rules of authorization: what they are, whom they have refused, and what they would say. */
 
+static bool server_is_asked(const struct call *c)
+{
+    const struct admin_conf *conf = &c->env->conf;
+    return conf->authz_is_on && conf->authz_is_on(conf->auth_ctx);
+}
+
 /* The rules in force, a reference; NULL, said: there are none. */
 static struct acl *acl_get(struct call *c)
 {
     struct acl *a = acl_file_acl(c->env->conf.acl_file);
     if (!a)
         call_fail(c,
-                  c->env->conf.authz_is_down
+                  server_is_asked(c)
                       ? "No authorization.file is configured: authorization.http is asked about everything."
                       : "No authorization.file is configured: everybody may publish and subscribe "
                         "everything.");
@@ -38,7 +44,7 @@ static void list(struct call *c)
     uint32_t none = acl_rules(a);
     text_printf(&c->out, "%6s %12llu  %s where no rule fits (authorization.no_match)%s\n", "-",
                 (unsigned long long)acl_refused(a, none), effect_name(a, none),
-                c->env->conf.authz_is_down ? " and authorization.http has nothing to say" : "");
+                server_is_asked(c) ? " and authorization.http has nothing to say" : "");
     acl_unref(a);
 }
 
@@ -101,7 +107,7 @@ static void check(struct call *c)
         return;
     uint32_t verdict = q.action == ACL_PUBLISH ? acl_on_topic(a, &q.client, q.action, q.topic)
                                                : acl_on_filter(a, &q.client, q.topic, &is_whole);
-    bool is_asked = verdict == acl_rules(a) && c->env->conf.authz_is_down;
+    bool is_asked = verdict == acl_rules(a) && server_is_asked(c);
     text_add(&c->out, is_asked ? "no rule fits: authorization.http is asked" : effect_name(a, verdict));
     if (is_asked) {
         is_whole = true;

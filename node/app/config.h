@@ -98,9 +98,22 @@ struct config_mqtt {
 };
 
 enum config_http_method { HTTP_METHOD_GET, HTTP_METHOD_POST };
-enum config_http_failure { HTTP_FAILURE_REFUSE, HTTP_FAILURE_IGNORE };
-enum config_authz_failure { AUTHZ_FAILURE_DENY, AUTHZ_FAILURE_IGNORE };
+enum config_http_failure { HTTP_FAILURE_DENY, HTTP_FAILURE_IGNORE };
 enum config_jwt_from { JWT_FROM_PASSWORD, JWT_FROM_USERNAME };
+
+/* An HTTP server that is asked about clients. */
+struct config_hook {
+    const char *url; /* "": none is asked */
+    enum config_http_method method;
+    const char *body;
+    struct config_list headers;
+    const char *cacertfile;
+    uint64_t timeout_ms;
+    uint64_t pool_size;
+    uint64_t cache_ms;
+    enum config_http_failure failure;
+};
+
 struct config_auth {
     const char *password_file;   /* "": none */
     const char *jwt_secret_file; /* at most one of these is not "" */
@@ -111,15 +124,7 @@ struct config_auth {
     const char *jwt_username_claim;
     const char *jwt_acl_claim;
     uint64_t jwt_leeway_ms;
-    const char *http_url; /* "": no server is asked */
-    enum config_http_method http_method;
-    const char *http_body;
-    struct config_list http_headers;
-    const char *http_cacertfile;
-    uint64_t http_timeout_ms;
-    uint64_t http_pool_size;
-    uint64_t http_cache_ms;
-    enum config_http_failure http_failure;
+    struct config_hook http;
     uint64_t threads;
     uint64_t remembered;
     uint64_t argon2_memory;
@@ -133,16 +138,8 @@ struct config_authorization {
     bool cache_enable;
     uint64_t cache_max_size; /* verdicts, of each worker */
     uint64_t cache_ttl_ms;
-    const char *http_url; /* "": no server is asked */
-    enum config_http_method http_method;
-    const char *http_body;
-    struct config_list http_headers;
-    const char *http_cacertfile;
-    uint64_t http_timeout_ms;
-    uint64_t http_pool_size;
-    uint64_t http_cache_ms;
+    struct config_hook http;
     uint64_t http_cache_max; /* answers, of each worker */
-    enum config_authz_failure http_failure;
 };
 
 struct config_retainer {

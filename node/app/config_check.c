@@ -115,31 +115,23 @@ static void jwt_files_check(struct config_build *b)
 }
 
 /* A server that is asked: its keys are below `under`. */
-static void hook_check(struct config_build *b, const char *under, enum hook_use use, const char *url,
-                       const char *body, const struct config_list *headers)
+static void hook_check(struct config_build *b, const char *under, enum hook_use use,
+                       const struct config_hook *h)
 {
     struct config_arena *arena = b->report->arena;
-    const char *fault = *url ? hook_url_judge(url, use) : NULL;
+    const char *fault = *h->url ? hook_url_judge(h->url, use) : NULL;
     if (fault)
         config_build_note(b, CONFIG_ERROR, config_build_item(b, config_arena_printf(arena, "%s.url", under)),
                           fault);
-    if ((fault = hook_template_judge(body, use)))
+    if ((fault = hook_template_judge(h->body, use)))
         config_build_note(b, CONFIG_ERROR, config_build_item(b, config_arena_printf(arena, "%s.body", under)),
                           fault);
-    for (size_t i = 0; i < headers->n; i++)
-        if ((fault = hook_header_judge(headers->v[i])))
+    for (size_t i = 0; i < h->headers.n; i++)
+        if ((fault = hook_header_judge(h->headers.v[i])))
             config_build_note(b, CONFIG_ERROR,
                               config_build_item(b, config_arena_printf(arena, "%s.headers", under)),
-                              config_arena_printf(arena, "\"%s\" %s", headers->v[i], fault));
+                              config_arena_printf(arena, "\"%s\" %s", h->headers.v[i], fault));
     config_build_file_check(b, config_build_item(b, config_arena_printf(arena, "%s.ssl.cacertfile", under)));
-}
-
-static void hooks_check(struct config_build *b)
-{
-    const struct config_auth *n = &b->conf->auth;
-    const struct config_authorization *z = &b->conf->authorization;
-    hook_check(b, "authentication.http", HOOK_AUTHN, n->http_url, n->http_body, &n->http_headers);
-    hook_check(b, "authorization.http", HOOK_AUTHZ, z->http_url, z->http_body, &z->http_headers);
 }
 
 static void path_check(struct config_build *b, const struct config_item *item)
@@ -344,7 +336,8 @@ void config_check(struct config_build *b)
     size_t enabled = 0;
     config_build_file_check(b, config_build_item(b, "authentication.password_file"));
     jwt_files_check(b);
-    hooks_check(b);
+    hook_check(b, "authentication.http", HOOK_AUTHN, &b->conf->auth.http);
+    hook_check(b, "authorization.http", HOOK_AUTHZ, &b->conf->authorization.http);
     node_check(b);
     paths_check(b);
     config_build_file_check(b, config_build_item(b, "authorization.file"));

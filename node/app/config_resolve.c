@@ -90,7 +90,7 @@ static bool step_is_configured(const struct config *conf, const struct config_li
     case VET_PASSWORD_FILE:
         return *conf->auth.password_file != 0;
     case VET_HTTP:
-        return *conf->auth.http_url != 0;
+        return *conf->auth.http.url != 0;
     }
     return false;
 }

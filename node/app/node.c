@@ -154,7 +154,7 @@ static enum err rights_make(struct parts *p)
     if (e == OK)
         e = authn_new(&p->authn, &authn);
     if (e == OK)
-        p->authz = authz_new(&authz, p->log);
+        p->authz = authz_new(&authz, (uint32_t)p->conf->node.workers, p->log);
     return e;
 }
 
@@ -198,6 +198,8 @@ static enum err core_start(struct parts *p)
     if (e != OK)
         LOG(p->log, LOG_ERROR, "node data not usable dir=\"%s\" error=\"%s\"", p->conf->node.data_dir,
             err_name(e));
+    else
+        traces_resume(p->traces, p->node);
     return e == OK ? workers_store(p) : e;
 }
 
@@ -265,6 +267,12 @@ static bool auth_is_down(void *ctx)
     return authn_is_server_down(p->authn);
 }
 
+static bool authz_on(void *ctx)
+{
+    struct parts *p = ctx;
+    return authz_is_on(p->authz);
+}
+
 static bool authz_down(void *ctx)
 {
     struct parts *p = ctx;
@@ -305,7 +313,7 @@ static struct admin_http http_of(const struct config_http *conf)
 static enum err admin_start(struct parts *p)
 {
     const struct admin_reload *shown = reload_shown(p->reload);
-    reload_start(p->reload, &(struct reload_parts){p->io, p->node, p->authn, p->acl_file});
+    reload_start(p->reload, &(struct reload_parts){p->io, p->node, p->authn, p->authz, p->acl_file});
     p->cluster_view = (struct cluster_view_ops){view_ask, view_io_stats, p->cluster};
     p->notify = notify_new(p->io, p->cluster ? &p->cluster_view : NULL, p->log);
     struct admin_conf ac = {
@@ -323,7 +331,8 @@ static enum err admin_start(struct parts *p)
         .auth_reload = auth_reload,
         .auth_is_stale = auth_is_stale,
         .auth_is_down = auth_is_down,
-        .authz_is_down = p->authz ? authz_down : NULL,
+        .authz_is_on = authz_on,
+        .authz_is_down = authz_down,
         .auth_ctx = p,
         .acl_file = p->acl_file,
         .traces = p->traces,

@@ -7,6 +7,7 @@
 #include "node/io/acl_file.h"
 #include "node/io/authn.h"
 #include "node/io/authn_files.h"
+#include "node/io/authz.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct reload {
     struct admin_reload result;
     struct admin_change *changed, *restart; /* of result */
     bool has_changed;
+    bool has_authn_server_changed, has_authz_server_changed;
     struct config_pin *pins;
     size_t pins_n;
 };
@@ -103,12 +105,19 @@ static void on_fixed(void *ctx, const struct config_item *before, const struct c
         change_add(r, &r->restart, &r->result.restart_n, before, after);
 }
 
+static bool is_below(const struct config_item *item, const char *prefix)
+{
+    return strncmp(item->path, prefix, strlen(prefix)) == 0;
+}
+
 static void on_live(void *ctx, const struct config_item *before, const struct config_item *after)
 {
     struct reload *r = ctx;
     if (!before || !after || !is_live(before))
         return;
     r->has_changed = true;
+    r->has_authn_server_changed |= is_below(before, "authentication.http.");
+    r->has_authz_server_changed |= is_below(before, "authorization.http.");
     if (!before->is_auto || !after->is_auto) /* what follows from another is not told */
         change_add(r, &r->changed, &r->result.changed_n, before, after);
 }
@@ -203,32 +212,51 @@ static struct config *conf_read(struct reload *r)
     return conf;
 }
 
-/* The files that a configuration names, read but not yet in force. */
-struct files {
+/* What a configuration names, read and started but not yet in force. */
+struct fresh {
     struct acl *acl;
+    struct authn_conf authn;
     struct authn_files *users;
+    struct hook_pool *authn_server, *authz_server; /* NULL: none, or as before */
     struct io_reload *listeners;
 };
 
-static void files_drop(struct files *f)
+static void fresh_drop(struct fresh *f)
 {
     acl_unref(f->acl);
     if (f->users)
         authn_files_free(f->users);
+    hook_pool_free(f->authn_server);
+    hook_pool_free(f->authz_server);
     io_reload_free(f->listeners);
 }
 
-static bool files_read(struct reload *r, const struct generation *g, struct files *f)
+/* An unchanged server stays, with what it is known to have said and whether it answers. */
+static enum err servers_start(struct reload *r, const struct generation *g, struct fresh *f)
+{
+    struct authz_conf authz = authz_conf_of(g->conf);
+    enum err e = OK;
+    if (r->has_authn_server_changed)
+        e = authn_server_new(r->parts.authn, &f->authn, &f->authn_server);
+    if (e == OK && r->has_authz_server_changed)
+        e = authz_server_new(r->parts.authz, &authz, &f->authz_server);
+    return e;
+}
+
+static bool fresh_make(struct reload *r, const struct generation *g, struct fresh *f)
 {
     const struct config_authorization *az = &g->conf->authorization;
     struct acl_fault fault;
+    f->authn = authn_conf_of(g->conf, r->log);
     if (acl_read(r->parts.acl_file, az->file, az->no_match, &f->acl, &fault) != OK)
         r->result.fault =
             config_arena_printf(r->arena, "%s:%u: %s\n", az->file, (unsigned)fault.line, fault.what);
-    else if (authn_read(r->parts.authn, &f->users) != OK)
+    else if (authn_read(r->parts.authn, &f->authn, &f->users) != OK)
         r->result.fault = "authentication.*: a file cannot be used; the log says which line is wrong\n";
     else if (io_reload_new(&f->listeners, r->parts.io, g->listeners, g->listeners_n) != OK)
         r->result.fault = "listeners.*.ssl_options: a file cannot be used; the log says which\n";
+    else if (servers_start(r, g, f) != OK)
+        r->result.fault = "authentication.http, authorization.http: there are no threads to be had\n";
     return !r->result.fault;
 }
 
@@ -253,10 +281,18 @@ static void past_sweep(struct reload *r)
     }
 }
 
-static void files_set(struct reload *r, const struct config *conf, struct files *f)
+/* A shard is never without both, the file and the server, when there was one and will be one. Listeners come
+ * last: their chains name methods that must be there. */
+static void fresh_set(struct reload *r, const struct config *conf, struct fresh *f)
 {
+    if (f->authz_server)
+        authz_server_set(r->parts.authz, f->authz_server);
     acl_set(r->parts.acl_file, conf->authorization.file, conf->authorization.no_match, f->acl);
-    authn_set(r->parts.authn, f->users);
+    if (r->has_authz_server_changed && !f->authz_server)
+        authz_server_set(r->parts.authz, NULL);
+    authn_set(r->parts.authn, &f->authn, f->users);
+    if (r->has_authn_server_changed)
+        authn_server_set(r->parts.authn, f->authn_server);
     io_reload_apply(f->listeners);
 }
 
@@ -312,22 +348,22 @@ static void result_begin(struct reload *r, struct config_arena **before)
 /* Where nothing else differs the files are read again all the same. */
 static bool conf_take(struct reload *r, struct config *conf)
 {
-    struct files files = {0};
-    r->has_changed = false;
+    struct fresh fresh = {0};
+    r->has_changed = r->has_authn_server_changed = r->has_authz_server_changed = false;
     config_diff(r->now->conf, conf, on_live, r);
     bool is_other = r->has_changed;
     struct generation *g = is_other ? generation_new(r->boot, conf, conf) : r->now;
     if (!is_other)
         config_free(conf);
-    if (!files_read(r, g, &files)) {
-        files_drop(&files);
+    if (!fresh_make(r, g, &fresh)) {
+        fresh_drop(&fresh);
         if (is_other)
             generation_free(g);
         return false;
     }
     if (is_other)
         generation_set(r, g);
-    files_set(r, g->conf, &files);
+    fresh_set(r, g->conf, &fresh);
     past_sweep(r);
     return true;
 }

@@ -11,6 +11,7 @@
 
 struct acl_file;
 struct authn;
+struct authz;
 struct reload;
 
 /* What the node starts with: boot, which outlives it, as is log, a logger's. env: of the process. */
@@ -26,6 +27,7 @@ struct reload_parts {
     struct io *io; /* running */
     struct node *node;
     struct authn *authn;
+    struct authz *authz;
     struct acl_file *acl_file;
 };
 void reload_start(struct reload *r, const struct reload_parts *parts);

@@ -91,7 +91,7 @@ struct settings settings_of(const struct config *conf)
         .acl_ttl_ms = clamp32(conf->authorization.cache_ttl_ms),
         .acl_disconnects = conf->authorization.deny_action == CONFIG_DENY_DISCONNECT,
         .acl_lets_unmatched = conf->authorization.no_match == ACL_ALLOW,
-        .acl_by_client = (config_has_jwt(conf) && *conf->auth.jwt_acl_claim) || *conf->auth.http_url,
+        .acl_by_client = (config_has_jwt(conf) && *conf->auth.jwt_acl_claim) || *conf->auth.http.url,
         .overload = {.is_on = conf->overload.enable,
                      .lag_ms = {conf->overload.max_lag_ms, conf->overload.critical_lag_ms},
                      .memory_bytes = {conf->overload.max_memory, conf->overload.critical_memory},
@@ -211,6 +211,18 @@ void listener_conf_of(struct io_listener_conf *out, const struct config_listener
     memcpy(&out->addr, &l->bind.u, l->bind.len);
 }
 
+static struct hook_server_conf hook_server_conf_of(const char *name, const struct config_hook *c)
+{
+    return (struct hook_server_conf){.name = name,
+                                     .url = c->url,
+                                     .body = c->body,
+                                     .cafile = c->cacertfile,
+                                     .headers = c->headers.v,
+                                     .headers_n = c->headers.n,
+                                     .is_post = c->method == HTTP_METHOD_POST,
+                                     .timeout_ms = (uint32_t)c->timeout_ms};
+}
+
 struct authn_conf authn_conf_of(const struct config *conf, struct log_sink *log)
 {
     const struct config_auth *c = &conf->auth;
@@ -225,16 +237,10 @@ struct authn_conf authn_conf_of(const struct config *conf, struct log_sink *log)
                 .acl_claim = c->jwt_acl_claim,
                 .is_in_username = c->jwt_from == JWT_FROM_USERNAME,
                 .leeway_s = (uint32_t)(c->jwt_leeway_ms / 1000)},
-        .http = {.url = c->http_url,
-                 .body = c->http_body,
-                 .cafile = c->http_cacertfile,
-                 .headers = c->http_headers.v,
-                 .headers_n = c->http_headers.n,
-                 .is_post = c->http_method == HTTP_METHOD_POST,
-                 .failure_ignores = c->http_failure == HTTP_FAILURE_IGNORE,
-                 .timeout_ms = (uint32_t)c->http_timeout_ms,
-                 .cache_ms = (uint32_t)c->http_cache_ms,
-                 .threads = (uint32_t)c->http_pool_size},
+        .http = {.server = hook_server_conf_of("auth http", &c->http),
+                 .failure_ignores = c->http.failure == HTTP_FAILURE_IGNORE,
+                 .cache_ms = (uint32_t)c->http.cache_ms,
+                 .threads = (uint32_t)c->http.pool_size},
         .threads = (uint32_t)c->threads,
         .remembered_max = (uint32_t)c->remembered,
         .log = log,
@@ -245,17 +251,10 @@ struct authz_conf authz_conf_of(const struct config *conf)
 {
     const struct config_authorization *c = &conf->authorization;
     return (struct authz_conf){
-        .server = {.name = "acl http",
-                   .url = c->http_url,
-                   .body = c->http_body,
-                   .cafile = c->http_cacertfile,
-                   .headers = c->http_headers.v,
-                   .headers_n = c->http_headers.n,
-                   .is_post = c->http_method == HTTP_METHOD_POST,
-                   .timeout_ms = (uint32_t)c->http_timeout_ms},
-        .failure_ignores = c->http_failure == AUTHZ_FAILURE_IGNORE,
-        .threads = (uint32_t)c->http_pool_size,
+        .server = hook_server_conf_of("acl http", &c->http),
+        .failure_ignores = c->http.failure == HTTP_FAILURE_IGNORE,
+        .threads = (uint32_t)c->http.pool_size,
         .recalled_max = (uint32_t)c->http_cache_max,
-        .recall_ms = (uint32_t)c->http_cache_ms,
+        .recall_ms = (uint32_t)c->http.cache_ms,
     };
 }

@@ -84,6 +84,9 @@ void conn_timer_set(struct conn *c, uint64_t at_ms)
         uint64_t left = c->until_ms > sh->wall_ms ? c->until_ms - sh->wall_ms : 0;
         at_ms = at_ms && at_ms < sh->now_ms + left ? at_ms : sh->now_ms + left;
     }
+    uint64_t again_ms = enhanced_until(c);
+    if (again_ms && (!at_ms || again_ms < at_ms))
+        at_ms = again_ms;
     wheel_stop(&c->timer);
     if (at_ms)
         wheel_set(&sh->wheel, &c->timer, at_ms);

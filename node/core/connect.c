@@ -186,7 +186,7 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     c->out_held |= sh->persist.has_failed && expiry_of(c->settings, k) > 0;
     COUNT(sh, SESSION_CREATED);
     s = session_new(sh, id, 0);
-    c->out_held |= persist_is_ending(sh, s); /* one that went to another node and was discarded there */
+    c->out_held |= persist_is_ending(s); /* also one that has only just moved away */
     return s;
 }
 
@@ -259,6 +259,7 @@ static bool will_take(struct conn *c, struct connect *k, struct bytes id, const 
         return connect_refuse(c, RC_NOT_AUTHORIZED, denied);
     if (!mount)
         return true;
+    k->will.props = mount_props(sh, mount, k->will.props);
     struct bytes whole = mount_topic(sh, mount, k->will.topic);
     if (whole.p == k->will.topic.p)
         return connect_refuse(c, RC_TOPIC_NAME_INVALID, will_reserved);

@@ -13,6 +13,7 @@
 struct enhanced {
     struct vet_scram *state;
     struct vet_reply reply; /* the last one */
+    uint64_t until_ms;      /* of re-authentication, monotonic */
     uint32_t n;
     uint8_t body[]; /* of the CONNECT; none: it is re-authentication */
 };
@@ -117,6 +118,36 @@ static bool again_step(struct conn *c, struct bytes data)
     return true;
 }
 
+static void again_begin(struct conn *c)
+{
+    enhanced_new(c, NULL, 0);
+    c->enhanced->until_ms = c->shard->now_ms + c->settings->idle_timeout_ms;
+    conn_timer_set(c, c->keep_alive_ms ? c->rx_ms + c->keep_alive_ms : 0);
+}
+
+uint64_t enhanced_until(const struct conn *c)
+{
+    return c->enhanced ? c->enhanced->until_ms : 0;
+}
+
+bool enhanced_on_timer(struct conn *c)
+{
+    static const struct vet_answer late = {.verdict = VET_REFUSE,
+                                           .code = RC_NOT_AUTHORIZED,
+                                           .text = "The re-authentication was not finished in time",
+                                           .method = "scram"};
+    struct shard *sh = c->shard;
+    uint64_t until_ms = enhanced_until(c);
+    if (!until_ms || sh->now_ms < until_ms)
+        return true;
+    if (c->read_paused || sh->now_ms < sh->patience_ms) { /* the client may have gone on, unheard */
+        c->enhanced->until_ms = sh->now_ms + c->settings->idle_timeout_ms;
+        return true;
+    }
+    vet_note(c, session_id(c->session), bytes_str(c->username), &late);
+    return conn_fail(c, late.code, late.text);
+}
+
 bool enhanced_begin(struct conn *c, const struct connect *k, const uint8_t *body, uint32_t n)
 {
     c->is_enhanced = 1;
@@ -178,6 +209,6 @@ bool on_auth(struct conn *c, const uint8_t *body, uint32_t n)
     if (wrong)
         return conn_fail(c, RC_PROTOCOL_ERROR, wrong);
     if (!c->enhanced)
-        enhanced_new(c, NULL, 0);
+        again_begin(c);
     return again_step(c, a.data);
 }

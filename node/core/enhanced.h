@@ -9,8 +9,8 @@
  *     AUTH 0x19           --> AUTH 0x18 <--> AUTH 0x18 --> AUTH 0x00, or DISCONNECT 0x87
  *
  * What is said in them is the business of whoever checks clients (vet.h). Before the CONNACK the whole
- * exchange has the time that the CONNECT has; re-authentication has no limit, for until it has succeeded
- * the client is who it was. */
+ * exchange has the time that the CONNECT has (settings.idle_timeout_ms). Re-authentication has as long again;
+ * one that is not finished then has failed. */
 
 #include "node/core/conn.h"
 
@@ -27,6 +27,11 @@ bool enhanced_begin(struct conn *c, const struct connect *k, const uint8_t *body
 bool enhanced_on_packet(struct conn *c, const struct frame *f, const uint8_t *body);
 /* What a CONNACK with Success says of it, in views that live until enhanced_end() [MQTT-4.12.0-5]. */
 void enhanced_connack(const struct conn *c, struct connack *a);
+/* When re-authentication is to be finished, monotonic; 0: none goes on. */
+uint64_t enhanced_until(const struct conn *c);
+/* The connection, which is open, is looked at. False: its re-authentication has taken too long, it is closing
+ * [MQTT-4.12.1-2]. */
+bool enhanced_on_timer(struct conn *c);
 /* Frees c->enhanced; NULL is fine. */
 void enhanced_end(struct conn *c);
 

@@ -42,6 +42,11 @@ static void stand_in_set(struct gate *g)
     g->is_stand_in = true;
 }
 
+static uint8_t how_mask_of(const struct ask_ops *asks)
+{
+    return asks && asks->tells_how ? 7 : 0;
+}
+
 void gate_init(struct gate *g, struct acl *acl, uint32_t slots, const struct ask_ops *asks)
 {
     uint32_t n = slots ? 1 : 0;
@@ -49,8 +54,7 @@ void gate_init(struct gate *g, struct acl *acl, uint32_t slots, const struct ask
         n *= 2;
     *g = (struct gate){.acl = acl_ref(acl), .slots_n = n};
     asks_init(&g->asks, asks);
-    if (asks && asks->tells_how)
-        g->how_mask = 7;
+    g->how_mask = how_mask_of(asks);
     if (asks && !acl)
         stand_in_set(g);
     if (g->acl)
@@ -104,6 +108,18 @@ void gate_set(struct shard *sh, struct acl *acl)
         passes_drop(sh);
     }
     g->pass = (uint8_t)(round << ROUND_SHIFT | PASS_WHOLE);
+}
+
+const struct ask_ops *gate_ask_set(struct shard *sh, const struct ask_ops *ops)
+{
+    struct gate *g = &sh->gate;
+    const struct ask_ops *before = g->asks.ops;
+    struct acl *file = g->is_stand_in ? NULL : acl_ref(g->acl);
+    asks_set(&g->asks, ops);
+    g->how_mask = how_mask_of(ops);
+    gate_set(sh, file);
+    acl_unref(file);
+    return before;
 }
 
 void gate_owner_note(struct shard *sh)

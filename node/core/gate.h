@@ -53,6 +53,9 @@ void gate_init(struct gate *g, struct acl *acl, uint32_t slots, const struct ask
 void gate_fini(struct gate *g);
 /* Takes other rules, NULL: none; what is remembered is forgotten. */
 void gate_set(struct shard *sh, struct acl *acl);
+/* Another server that is asked, or NULL: none; what is remembered is forgotten. The ops from before, which
+ * are used no more. See asks_set(). */
+const struct ask_ops *gate_ask_set(struct shard *sh, const struct ask_ops *ops);
 /* Forgets what is remembered. */
 void gate_forget(struct shard *sh);
 

@@ -32,6 +32,7 @@ struct item {
 struct asked {
     struct conn *conn;
     uint64_t ident;
+    uint32_t round;        /* see struct asks */
     struct list under_way; /* struct gate_question */
     uint32_t under_way_n;
     struct item *items;
@@ -76,6 +77,18 @@ void asks_fini(struct asks *a)
 void asks_forget(struct asks *a)
 {
     recall_reset(&a->recall);
+}
+
+void asks_set(struct asks *a, const struct ask_ops *ops)
+{
+    recall_fini(&a->recall);
+    recall_init(&a->recall, ops && ops->recall_ms ? ops->recalled_max : 0);
+    asked_free(a->ready);
+    a->ready = NULL;
+    a->ops = ops;
+    a->round++;
+    if (!ops)
+        a->since = a->round;
 }
 
 void gate_ask_forget(struct conn *c)
@@ -132,6 +145,10 @@ static void asked_go_on(struct asked *a)
     struct bytes username = s->username ? bytes_str(s->username) : bytes_of(NULL, 0);
     for (; a->next < a->n && a->under_way_n < UNDER_WAY_MAX; a->next++) {
         struct item *i = &a->items[a->next];
+        if (!ops) { /* there is no server any more: `said` stays HOOK_NOT_ASKED */
+            a->left--;
+            continue;
+        }
         struct gate_question *q = ask_new(c, session_id(s), username, i);
         q->asked = a;
         q->item = a->next;
@@ -154,6 +171,7 @@ static void asked_add(struct asked **a, struct conn *c, const struct item *like)
         *a = mem_zalloc(sizeof **a);
         (*a)->conn = c;
         (*a)->ident = c->session->ident->number;
+        (*a)->round = c->shard->gate.asks.round;
         list_init(&(*a)->under_way);
     }
     if ((*a)->n == (*a)->cap) {
@@ -190,6 +208,10 @@ static void ready_take(struct conn *c)
     asked_free(asks->ready);
     asks->ready = c->asked;
     c->asked = NULL;
+    if (asks->ready && asks->ready->round < asks->since) {
+        asked_free(asks->ready);
+        asks->ready = NULL;
+    }
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */
@@ -281,7 +303,7 @@ static void answer_take(struct shard *sh, struct asked *a, const struct gate_que
     i->said = (uint8_t)q->outcome;
     bool is_kept =
         q->outcome == HOOK_SAID_ALLOW || q->outcome == HOOK_SAID_DENY || q->outcome == HOOK_SAID_IGNORE;
-    if (is_kept && ops->recall_ms) {
+    if (is_kept && ops && ops->recall_ms && a->round == sh->gate.asks.round) {
         i->until_ms = sh->now_ms + ops->recall_ms;
         recall_put(&sh->gate.asks.recall, a->ident, i->kind, i->hash, i->topic, i->said, i->until_ms);
     }

@@ -55,11 +55,16 @@ struct asks {
     struct asked *ready; /* answers for the packet that is being worked off; NULL: none */
     struct list parked;  /* CONNECTs whose will is asked about */
     uint64_t next;
+    uint32_t round; /* of ops: what was asked in an earlier one is not remembered */
+    uint32_t since; /* a round; answers to what was asked before are of no use */
 };
 
 void asks_init(struct asks *a, const struct ask_ops *ops);
 void asks_fini(struct asks *a);
 void asks_forget(struct asks *a);
+/* Another server, or NULL: none, which gate_ask_set() says. Answers that are still to come from the one
+ * before count for the packets that wait for them; with no server these go by the rules alone. */
+void asks_set(struct asks *a, const struct ask_ops *ops);
 
 /* True: verdicts are missing and asked for, the packet is to be fed again, and nothing is to be done with it
  * now. Only with ops. *match is of p's topic, before and afterwards. */

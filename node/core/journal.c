@@ -211,6 +211,12 @@ void journal_put(struct shard *sh, const struct journal_note *note)
     j->last = seen->at;
 }
 
+void journal_put_link(struct shard *sh, enum journal_what what, uint32_t peer, const char *text)
+{
+    journal_put(sh,
+                &(struct journal_note){.what = what, .peers = 1ull << peer, .detail = peer, .text = text});
+}
+
 bool journal_again(struct shard *sh, uint64_t hash)
 {
     const struct journal *j = &sh->journal;
@@ -255,8 +261,15 @@ static bool is_of_publisher(enum journal_what what)
            what == JOURNAL_LINK_FULL || what == JOURNAL_RETAINED_REFUSED || what == JOURNAL_RETAINED;
 }
 
+static bool is_of_link(enum journal_what what)
+{
+    return what == JOURNAL_LINK_DOWN || what == JOURNAL_LINK_UP || what == JOURNAL_NODE_GIVEN_UP;
+}
+
 bool journal_fits(const struct journal_want *want, const struct journal_record *r)
 {
+    if (is_of_link((enum journal_what)r->what))
+        return true;
     bool is_client = want->client.n && client_is(want->client, journal_client(r));
     if (!want->topic.n)
         return is_client;

@@ -45,6 +45,9 @@ enum {
     X(UNSUBSCRIBED, "unsubscribed", NULL, CLIENTS, NULL)                                                 \
     X(SESSION_ENDED, "session_ended", NULL, CLIENTS, NULL)                                               \
     X(SESSION_MOVED, "session_moved", NULL, CLIENTS, "To another node, where the client has connected")  \
+    X(LINK_DOWN, "link_down", NULL, CLIENTS, NULL)                                                       \
+    X(LINK_UP, "link_up", NULL, CLIENTS, "What waited for it is sent")                                   \
+    X(NODE_GIVEN_UP, "node_given_up", NULL, CLIENTS, NULL)                                               \
     X(PUBLISH_DENIED, "publish_denied", "denied", MESSAGES, NULL)                                        \
     X(PUBLISH_REFUSED, "publish_refused", "refused", MESSAGES, NULL)                                     \
     X(NO_SUBSCRIBERS, "no_subscribers", "dropped", MESSAGES, "Nobody has subscribed to it")              \
@@ -81,9 +84,11 @@ struct journal_record {
     uint64_t size;     /* of all of it, a multiple of 8 */
     uint64_t first_ms; /* wall clock */
     uint64_t last_ms;
-    uint64_t peers;  /* JOURNAL_PUBLISHED: the nodes that it went to, a bit for each number (peers.h) */
-    uint32_t count;  /* so often */
-    uint32_t detail; /* PUBLISHED: sessions of the worker; QUEUE_LOST: messages; others: reason code, or 0 */
+    uint64_t peers;    /* other nodes, a bit for each number (peers.h): JOURNAL_PUBLISHED: it went to; links:
+                          that one */
+    uint32_t count;    /* so often */
+    uint32_t detail;   /* PUBLISHED: sessions of the worker; QUEUE_LOST: messages; links: the number of the
+                          peer;   others: reason code, or 0 */
     uint16_t client_n; /* PUBLISHED, NO_SUBSCRIBERS, ...: who published; n 0: no client */
     uint16_t topic_n;  /* SUBSCRIBED, ...: a filter, with $share/GROUP/ */
     uint16_t text_n;
@@ -142,6 +147,9 @@ struct journal_note {
     unsigned qos;
 };
 void journal_put(struct shard *sh, const struct journal_note *n);
+/* Of the link to a peer: JOURNAL_LINK_DOWN, _LINK_UP, or _NODE_GIVEN_UP: what waited for it has been dropped.
+ */
+void journal_put_link(struct shard *sh, enum journal_what what, uint32_t peer, const char *text);
 
 /* For what may come as often as messages do, of JOURNAL_MESSAGES: a hash of what happens stands for it, so
  * that counting it again costs a few instructions. False: nothing was counted, it is to be put as ever and
@@ -151,8 +159,9 @@ void journal_remember(struct shard *sh, uint64_t hash);
 
 /* ---- those who look ------------------------------------------------------------------------------- */
 
-/* n 0: any. With both: what happened to the client that is not about another topic, and what happened under
- * the topic to its publishers. Of topics, also filters that match. */
+/* n 0: any; what happened to links to other nodes is about all. With both: what happened to the client that
+ * is not about another topic, and what happened under the topic to its publishers. Of topics, also filters
+ * that match. */
 struct journal_want {
     struct bytes client;
     struct bytes topic; /* a name, no filter */

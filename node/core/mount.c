@@ -7,6 +7,8 @@
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
+#include <stdlib.h>
+
 /* A prefix and a topic, each as long as a topic may be. */
 enum { MOUNTED_BYTES_MAX = 2 * EXPAND_BYTES_MAX };
 
@@ -134,4 +136,37 @@ struct bytes mount_filter(struct shard *sh, const struct mount *m, struct bytes 
     if (topic_filter_parse(filter, 0, &f) != TOPIC_OK || is_sys(f.filter))
         return filter;
     return put_between(sh, m, filter, filter.n - f.filter.n);
+}
+
+static struct bytes response_topic_put(struct mounted_props *to, struct bytes props, struct bytes old,
+                                       struct bytes topic)
+{
+    size_t n = props.n - old.n + topic.n;
+    if (to->cap < n) {
+        free(to->p);
+        to->p = mem_alloc(n * 2);
+        to->cap = n * 2;
+    }
+    message_response_topic_put(to->p, props, old, topic);
+    return bytes_of(to->p, n);
+}
+
+struct bytes mount_props(struct shard *sh, const struct mount *m, struct bytes props)
+{
+    struct bytes topic, whole;
+    if (!props.n || !message_response_topic(props, &topic))
+        return props;
+    whole = mount_topic(sh, m, topic);
+    return whole.p == topic.p || whole.n > UINT16_MAX
+               ? props
+               : response_topic_put(&sh->mounted_props, props, topic, whole);
+}
+
+struct bytes mount_props_off(struct shard *sh, const struct mount *m, struct bytes props)
+{
+    struct bytes topic, seen;
+    if (!props.n || !message_response_topic(props, &topic))
+        return props;
+    seen = mount_off(m, topic);
+    return seen.p == topic.p ? props : response_topic_put(&sh->seen_props, props, topic, seen);
 }

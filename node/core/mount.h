@@ -18,6 +18,12 @@ struct mount {
     uint8_t p[];
 };
 
+/* Room for properties with another Response Topic. */
+struct mounted_props {
+    uint8_t *p;
+    size_t cap;
+};
+
 /* What is wrong with a mountpoint of the configuration; NULL: nothing. */
 const char *mount_judge(const char *template);
 
@@ -44,6 +50,12 @@ static inline struct bytes mount_off(const struct mount *m, struct bytes topic)
         return topic;
     return bytes_of(topic.p + m->n, topic.n - m->n);
 }
+
+/* The properties of a message with the whole Response Topic, and as the client sees it: so an answer finds
+ * its way under one prefix, and from outside of it. One that is not mounted, and one that would be longer
+ * than a topic may be, stays. A view as above, of each of the two. */
+struct bytes mount_props(struct shard *sh, const struct mount *m, struct bytes props);
+struct bytes mount_props_off(struct shard *sh, const struct mount *m, struct bytes props);
 
 /* Is the topic one that this client (NULL: nobody's) may not publish to? */
 static inline bool match_is_reserved(const struct match *match, const struct conn *c)

@@ -96,7 +96,6 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
     msg_unref(pub.msg);
 }
 
-/* It is in the queue, or is not to be delivered: nothing else keeps it any more. */
 void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h)
 {
     seen_got(sh, h->msg->uid, session_id(s));

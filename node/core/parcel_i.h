@@ -133,6 +133,7 @@ struct held_messages {
     uint32_t n;
 };
 struct held_messages parcel_held_append(struct shard *sh, struct parcel *p);
+/* It is in the queue, or is not to be delivered: nothing else keeps it any more. */
 void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h);
 void parcel_held_answer(struct shard *sh, struct held_messages all);
 /* The arriving side's end without END. The session may be over then. */

@@ -37,8 +37,6 @@ void persist_fini(struct persist *p)
         pending_drop(p->waiting[i]);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++)
         pending_drop(p->sealed_waiting[i]);
-    free(p->ended.v);
-    free(p->ended_sealed.v);
     free(p->waiting);
     free(p->sealed_waiting);
     free(p->sealed);
@@ -84,13 +82,9 @@ void persist_session(struct session *s)
     s->is_recorded = 1;
 }
 
-static void ended_add(struct ended_ids *e, uint32_t hash)
+static uint64_t ends_bit(const struct session *s)
 {
-    if (e->n == e->cap) {
-        e->cap = e->cap ? e->cap * 2 : 16;
-        e->v = mem_realloc(e->v, sizeof *e->v * e->cap);
-    }
-    e->v[e->n++] = hash;
+    return 1ull << (s->hash & 63);
 }
 
 void persist_session_end(struct session *s)
@@ -105,20 +99,14 @@ void persist_session_end(struct session *s)
         store_batch_del_prefix(lists[i], STORE_SUBS, k);
         store_batch_del_prefix(lists[i], STORE_QUEUE, k);
     }
+    p->ends |= ends_bit(s);
     s->is_recorded = 0;
-    ended_add(&p->ended, s->hash);
 }
 
-bool persist_is_ending(const struct shard *sh, const struct session *s)
+bool persist_is_ending(const struct session *s)
 {
-    const struct ended_ids *const lists[] = {&sh->persist.ended, &sh->persist.ended_sealed};
-    for (unsigned i = 0; i < array_len(lists); i++) {
-        for (uint32_t k = 0; k < lists[i]->n; k++) {
-            if (lists[i]->v[k] == s->hash)
-                return true;
-        }
-    }
-    return false;
+    const struct persist *p = &s->shard->persist;
+    return ((p->ends | p->ends_sealed) & ends_bit(s)) != 0;
 }
 
 void persist_forget(struct session *s)
@@ -287,13 +275,6 @@ static void sessions_seal(struct shard *sh, struct store_batch *b)
     }
 }
 
-static void ended_move(struct ended_ids *to, struct ended_ids *from)
-{
-    for (uint32_t i = 0; i < from->n; i++)
-        ended_add(to, from->v[i]);
-    from->n = 0;
-}
-
 bool shard_seal(struct shard *sh, struct store_batch *b)
 {
     struct persist *p = &sh->persist;
@@ -302,7 +283,6 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     store_batch_reset(&p->keep);
     batch_swap(b, &p->ops);
     store_batch_reset(&p->ops);
-    ended_move(&p->ended_sealed, &p->ended);
     p->sealed_n = 0;
     p->sealed_waiting_n = 0;
     sessions_seal(sh, b);
@@ -310,6 +290,8 @@ bool shard_seal(struct shard *sh, struct store_batch *b)
     for (uint32_t i = 0; i < p->waiting_n; i++)
         persist_wait_sealed(sh, p->waiting[i]);
     p->waiting_n = 0;
+    p->ends_sealed = p->ends;
+    p->ends = 0;
     p->urgent = 0;
     p->retained_sealed = sh->node->retained_given[sh->number];
     p->retained_bytes_sealed = p->retained_bytes;
@@ -360,6 +342,7 @@ static void on_failure(struct shard *sh, enum err result)
         LOG(sh->node->conf.log, LOG_ERROR, "store commit failed error=\"%s\" worker=%u", err_name(result),
             sh->number);
     p->has_failed = 1;
+    p->ends |= p->ends_sealed;
     p->retry_ms = sh->now_ms + RETRY_MS;
     /* What must hold comes again, before what has gathered since. */
     struct store_batch later;
@@ -368,7 +351,6 @@ static void on_failure(struct shard *sh, enum err result)
     store_batch_append(&later, &p->ops);
     batch_swap(&p->ops, &later);
     store_batch_fini(&later);
-    ended_move(&p->ended, &p->ended_sealed);
     store_batch_append(&p->keep_sealed, &p->keep);
     batch_swap(&p->keep, &p->keep_sealed);
 }
@@ -384,7 +366,7 @@ void shard_on_stored(struct shard *sh, enum err result)
         LOG(sh->node->conf.log, LOG_NOTICE, "store commit recovered worker=%u", sh->number);
         p->has_failed = 0;
     }
-    p->ended_sealed.n = 0;
+    p->ends_sealed = 0;
     sealed_finish(sh, result);
     handoffs_on_stored(sh, result == OK);
     for (uint32_t i = 0; i < p->sealed_waiting_n; i++) {

@@ -32,12 +32,6 @@ struct sealed {
     uint64_t reserved;
 };
 
-/* Hashes of the client ids of stored sessions that were ended. */
-struct ended_ids {
-    uint32_t *v;
-    uint32_t n, cap;
-};
-
 struct persist {
     struct store_batch ops;         /* all, in order, for the next batch */
     struct store_batch keep;        /* again those of them that must hold in the end */
@@ -49,13 +43,13 @@ struct persist {
     uint32_t sealed_waiting_n, sealed_waiting_cap;
     struct sealed *sealed;
     uint32_t sealed_n, sealed_cap;
-    struct ended_ids ended; /* in the next batch, and in the one under way */
-    struct ended_ids ended_sealed;
     uint64_t retained_sealed; /* retained changes in the batch under way */
     uint64_t retained_bytes;  /* of changes of other nodes, in the next batch */
     uint64_t retained_bytes_sealed;
     uint64_t retained_arrived; /* how many of these there were so far, and up to the batch under way */
     uint64_t retained_arrived_sealed;
+    uint64_t ends;        /* stored sessions that end in the next batch, see persist_is_ending() */
+    uint64_t ends_sealed; /* and in the one under way */
     uint64_t retry_ms; /* after a failure: not before (monotonic) */
     uint32_t urgent;   /* somebody waits and no acknowledgement can help */
     uint8_t in_flight;
@@ -69,9 +63,9 @@ void persist_fini(struct persist *p);
 void persist_session(struct session *s);
 /* Every record of the session goes. */
 void persist_session_end(struct session *s);
-/* Has an earlier session of this one's client id ended that may still be in the store? One of another id may
- * be taken for it. */
-bool persist_is_ending(const struct shard *sh, const struct session *s);
+/* May the store still have an ended session with the client id of s? A crash would bring it back. True also for
+ * one in 64 of the other ids, while any session ends. */
+bool persist_is_ending(const struct session *s);
 void persist_sub(struct subscription *sub);
 void persist_sub_end(struct subscription *sub);
 /* The state of a persistent session changed: acknowledged, released or received ids. */

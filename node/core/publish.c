@@ -266,6 +266,13 @@ static bool publish_hold(struct shard *sh, const struct publish *p, bool is_rewr
     return false;
 }
 
+static void publish_mount(struct conn *c, struct publish *p)
+{
+    const struct mount *m = c->session->mount;
+    p->m.props = mount_props(c->shard, m, p->m.props);
+    p->m.topic = mount_topic(c->shard, m, p->m.topic);
+}
+
 bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
 {
     struct shard *sh = c->shard;
@@ -282,7 +289,7 @@ bool on_publish(struct conn *c, uint8_t *packet, const struct frame *f)
         return false;
     bool is_rewritten = unlikely(sh->rewrite != NULL) && topic_rewrite(c, &p);
     if (unlikely(c->is_mounted))
-        p.m.topic = mount_topic(sh, c->session->mount, p.m.topic);
+        publish_mount(c, &p);
     if (unlikely(sh->tracer.on) && !c->asked) /* else it was seen before it waited */
         trace_publish_received(c, &p);
     const struct match *match = subs_match(&sh->subs, p.m.topic, &verdict);

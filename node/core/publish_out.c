@@ -154,8 +154,10 @@ static bool publish_own(struct shard *sh, struct conn *c, struct publication *p,
     o.retain = how->retain;
     o.subscription_ids = how->ids;
     o.subscription_ids_n = how->ids_n;
-    if (unlikely(c->is_mounted))
+    if (unlikely(c->is_mounted)) {
         o.topic = mount_off(c->session->mount, o.topic);
+        o.props = mount_props_off(sh, c->session->mount, o.props);
+    }
     uint32_t size = publish_size(c->version, &o);
     if (unlikely(is_too_large(c, size))) {
         drop_too_large(sh, c, p);

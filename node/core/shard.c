@@ -3,6 +3,7 @@
 
 #include "node/core/conn_i.h"
 #include "node/core/deliver.h"
+#include "node/core/enhanced.h"
 #include "node/core/pace.h"
 #include "node/core/parked.h"
 #include "node/core/retained.h"
@@ -96,6 +97,8 @@ void shard_free(struct shard *sh)
     exclusives_fini(&sh->exclusives);
     rewrite_free(sh->rewrite);
     free(sh->mounted);
+    free(sh->mounted_props.p);
+    free(sh->seen_props.p);
     topic_metrics_fini(&sh->topic_metrics);
     slow_subs_fini(&sh->slow_subs);
     journal_fini(&sh->journal);
@@ -149,6 +152,8 @@ static void conn_on_timer(struct conn *c)
         conn_close(c, RC_MAXIMUM_CONNECT_TIME, "What it was let in with has expired", CONN_END_EXPIRED);
         return;
     }
+    if (unlikely(!enhanced_on_timer(c)))
+        return;
     if (!c->keep_alive_ms) {
         conn_timer_set(c, 0);
         return;

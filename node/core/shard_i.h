@@ -15,6 +15,7 @@
 #include "node/core/handoff_peer.h"
 #include "node/core/hlc.h"
 #include "node/core/journal.h"
+#include "node/core/mount.h"
 #include "node/core/node.h"
 #include "node/core/overload.h"
 #include "node/core/parcel.h"
@@ -94,7 +95,8 @@ struct shard {
     struct bytes connecting; /* client id of the CONNECT that may be refused, until it is answered */
     struct slow_subs slow_subs;
     struct rewrite *rewrite; /* NULL: no rules */
-    uint8_t *mounted;        /* where mount.c puts topics together; NULL: nobody has a mountpoint */
+    struct mounted_props mounted_props, seen_props;
+    uint8_t *mounted; /* where mount.c puts topics together; NULL: nobody has a mountpoint */
     struct delayed delayed;
     struct list congested; /* connections that wait for a peer's link */
     struct list paced;     /* struct pace of connections that send too fast */

@@ -10,7 +10,7 @@
 #include "node/io/authn_jwt.h"
 #include "node/io/authn_scram.h"
 #include "node/io/hasher.h"
-#include "node/io/hook_server.h"
+#include "node/io/hook_pool.h"
 #include "node/io/pool.h"
 #include "node/io/remember.h"
 #include "proto/base/check.h"
@@ -42,10 +42,9 @@ struct authn {
     struct vet_ops ops;
     uint8_t scram_seed[SCRAM_KEY_N]; /* where the password file has none */
     struct remember *remember;
-    struct authn_http *http; /* NULL: not configured */
+    struct hook_pools http; /* of struct authn_http; they mostly wait */
     struct hasher *hasher;
     struct pool *passwords; /* each waits for the hasher */
-    struct pool *requests;  /* mostly waits; NULL: no server is asked */
     pthread_mutex_t lock;
     struct authn_files *files; /* under lock */
     bool is_stale;             /* under lock: the last reload failed */
@@ -82,7 +81,7 @@ static void stale_set(struct authn *a, bool is_stale)
 
 bool authn_is_server_down(struct authn *a)
 {
-    return a->http && authn_http_is_down(a->http);
+    return hook_pools_is_down(&a->http);
 }
 
 bool authn_is_stale(struct authn *a)
@@ -93,38 +92,44 @@ bool authn_is_stale(struct authn *a)
     return is_stale;
 }
 
-enum err authn_read(struct authn *a, struct authn_files **out)
+enum err authn_read(struct authn *a, const struct authn_conf *conf, struct authn_files **out)
 {
-    enum err e = authn_files_read(out, &a->conf);
+    enum err e = authn_files_read(out, conf);
     if (e != OK)
         LOG(a->conf.log, LOG_ERROR, "auth not reloaded: what was read before stays in force");
     stale_set(a, e != OK);
     return e;
 }
 
-void authn_set(struct authn *a, struct authn_files *files)
+void authn_set(struct authn *a, const struct authn_conf *conf, struct authn_files *files)
 {
     pthread_mutex_lock(&a->lock);
     struct authn_files *old = a->files;
     a->files = files;
     pthread_mutex_unlock(&a->lock);
+    a->conf = *conf;
     remember_reset(a->remember);
     files_unref(a, old);
 }
 
 enum err authn_reload(struct authn *a)
 {
+    struct authn_conf same = a->conf;
     struct authn_files *fresh;
-    enum err e = authn_read(a, &fresh);
+    enum err e = authn_read(a, &same, &fresh);
     if (e == OK)
-        authn_set(a, fresh);
+        authn_set(a, &same, fresh);
     return e;
 }
 
 /* ---- methods -------------------------------------------------------------------------------------- */
 
 /* What a step may take its time for, here. */
-enum tempo { TEMPO_AT_ONCE, TEMPO_PASSWORDS, TEMPO_REQUESTS };
+struct pace {
+    bool has_time;             /* for passwords and signatures */
+    struct authn_http *asking; /* the server that may be asked; NULL: none */
+};
+static const struct pace at_once = {0}, with_passwords = {.has_time = true};
 
 static enum vet_verdict refuse(struct vet_answer *out, enum reason code, const char *text)
 {
@@ -134,7 +139,7 @@ static enum vet_verdict refuse(struct vet_answer *out, enum reason code, const c
 }
 
 static enum vet_verdict password_file(struct authn *a, const struct authn_files *f, const struct vet_ask *q,
-                                      struct vet_answer *out, enum tempo tempo)
+                                      struct vet_answer *out, const struct pace *pace)
 {
     out->method = "password_file";
     if (!q->username.p || !q->password.p || !f->has_users)
@@ -143,7 +148,7 @@ static enum vet_verdict password_file(struct authn *a, const struct authn_files 
     struct remember_tag tag = remember_tag_of(a->remember, q->username, u ? u->hash : f->dummy, q->password);
     if (u && remember_has(a->remember, &tag))
         return VET_ACCEPT;
-    if (tempo != TEMPO_PASSWORDS)
+    if (!pace->has_time)
         return VET_WAIT;
     bool fits = hasher_verify(a->hasher, u ? u->hash : f->dummy, q->password);
     if (!u)
@@ -165,8 +170,22 @@ static enum vet_verdict transport_identity_use(const struct vet_ask *q, bool is_
     return VET_ACCEPT;
 }
 
+/* asking: the server that this thread may ask; NULL: none, what is remembered is all. */
+static enum vet_verdict http(struct authn *a, struct authn_http *asking, const struct vet_ask *q,
+                             struct vet_answer *out)
+{
+    struct hook_pool *p = asking ? NULL : hook_pools_take(&a->http);
+    struct authn_http *h = p ? hook_pool_ctx(p) : asking;
+    if (!h) /* it has just been turned off */
+        return VET_NEXT;
+    enum vet_verdict v = authn_http_recall(h, q, out);
+    hook_pool_unref(p);
+    return v == VET_WAIT && asking ? authn_http_ask(asking, q, out) : v;
+}
+
+/* A step may be of a listener as it was before a reload turned its method off: then it knows nobody. */
 static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, enum vet_step step,
-                                 const struct vet_ask *q, struct vet_answer *out, enum tempo tempo)
+                                 const struct vet_ask *q, struct vet_answer *out, const struct pace *pace)
 {
     switch (step) {
     case VET_CERTIFICATE:
@@ -174,28 +193,28 @@ static enum vet_verdict step_run(struct authn *a, const struct authn_files *f, e
     case VET_PSK:
         return transport_identity_use(q, true, out);
     case VET_JWT:
-        if (tempo != TEMPO_PASSWORDS && jwt_keys_are_slow(f->jwt_keys))
+        if (!f->jwt_keys)
+            return VET_NEXT;
+        if (!pace->has_time && jwt_keys_are_slow(f->jwt_keys))
             return VET_WAIT;
-        return authn_jwt(&a->conf.jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
-    case VET_HTTP: {
-        enum vet_verdict v = authn_http_recall(a->http, q, out);
-        return v == VET_WAIT && tempo == TEMPO_REQUESTS ? authn_http_ask(a->http, q, out) : v;
-    }
+        return authn_jwt(&f->jwt, f->jwt_keys, (uint64_t)time(NULL), q, out);
+    case VET_HTTP:
+        return http(a, pace->asking, q, out);
     case VET_PASSWORD_FILE:
-        return password_file(a, f, q, out, tempo);
+        return password_file(a, f, q, out, pace);
     }
     return VET_NEXT;
 }
 
 /* From the step *at on, which becomes the one that says VET_WAIT. */
 static enum vet_verdict chain_run(struct authn *a, const struct vet_ask *q, struct vet_answer *out,
-                                  uint32_t *at, enum tempo tempo)
+                                  uint32_t *at, const struct pace *pace)
 {
     const struct vet_chain *chain = &q->settings->vet;
     struct authn_files *f = files_ref(a);
     enum vet_verdict v = VET_NEXT;
     for (; *at < chain->n; ++*at) {
-        v = step_run(a, f, (enum vet_step)chain->step[*at], q, out, tempo);
+        v = step_run(a, f, (enum vet_step)chain->step[*at], q, out, pace);
         if (v != VET_NEXT)
             break;
     }
@@ -251,35 +270,46 @@ static bool is_at_http(const struct job *j)
     return j->settings.vet.step[j->at] == VET_HTTP;
 }
 
-/* No more can wait for the step that j has come to: what that means, and what the steps behind it say. */
-static enum vet_verdict job_past_full(struct authn *a, struct job *j, enum tempo tempo)
+/* Into the queue of the step that it has come to. False: it is still the caller's, and *v is what it means
+ * that no more can wait there. */
+static bool job_push(struct authn *a, struct job *j, enum vet_verdict *v)
 {
-    if (!is_at_http(j))
-        return refuse(&j->answer, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
-    enum vet_verdict v = authn_http_full(a->http, &j->answer);
-    if (v != VET_NEXT)
-        return v;
-    j->at++;
-    return chain_run(a, &j->ask, &j->answer, &j->at, tempo);
+    if (!is_at_http(j)) {
+        bool is_taken = pool_push(a->passwords, &j->pooled);
+        if (!is_taken)
+            *v =
+                refuse(&j->answer, RC_SERVER_BUSY, "Too many clients wait for their passwords to be checked");
+        return is_taken;
+    }
+    struct hook_pool *p = hook_pools_take(&a->http);
+    bool is_taken = p && hook_pool_push(p, &j->pooled);
+    if (!is_taken)
+        *v = p ? authn_http_full(hook_pool_ctx(p), &j->answer) : VET_NEXT;
+    hook_pool_unref(p);
+    return is_taken;
 }
 
-/* Puts it into the queue of the step that it has come to. Others than VET_WAIT: it is still the caller's. */
-static enum vet_verdict job_queue(struct authn *a, struct job *j, enum tempo tempo)
+/* Others than VET_WAIT: it is still the caller's. */
+static enum vet_verdict job_queue(struct authn *a, struct job *j, const struct pace *pace)
 {
     enum vet_verdict v = VET_WAIT;
-    while (v == VET_WAIT && !pool_push(is_at_http(j) ? a->requests : a->passwords, &j->pooled))
-        v = job_past_full(a, j, tempo);
+    while (v == VET_WAIT && !job_push(a, j, &v)) {
+        if (v != VET_NEXT)
+            continue;
+        j->at++;
+        v = chain_run(a, &j->ask, &j->answer, &j->at, pace);
+    }
     return v;
 }
 
-static void job_run(struct authn *a, struct job *j, enum tempo tempo)
+static void job_run(struct authn *a, struct job *j, const struct pace *pace)
 {
     struct mailbag *bag = NULL;
     /* Whoever has gone does not cost the others who wait. The answer still goes: it frees the job. */
     enum vet_verdict v = VET_REFUSE;
     if (!__atomic_load_n(&j->is_gone, __ATOMIC_RELAXED))
-        v = chain_run(a, &j->ask, &j->answer, &j->at, tempo);
-    if (v == VET_WAIT && (v = job_queue(a, j, tempo)) == VET_WAIT)
+        v = chain_run(a, &j->ask, &j->answer, &j->at, pace);
+    if (v == VET_WAIT && (v = job_queue(a, j, pace)) == VET_WAIT)
         return;
     j->answer.verdict = v;
     mailbag_push(&bag, UINT32_MAX,
@@ -289,12 +319,13 @@ static void job_run(struct authn *a, struct job *j, enum tempo tempo)
 
 static void on_password_job(void *ctx, struct pool_job *p)
 {
-    job_run(ctx, container_of(p, struct job, pooled), TEMPO_PASSWORDS);
+    job_run(ctx, container_of(p, struct job, pooled), &with_passwords);
 }
 
 static void on_request_job(void *ctx, struct pool_job *p)
 {
-    job_run(ctx, container_of(p, struct job, pooled), TEMPO_REQUESTS);
+    struct authn_http *h = ctx;
+    job_run(authn_http_owner(h), container_of(p, struct job, pooled), &(struct pace){.asking = h});
 }
 
 static void on_job_dropped(void *ctx, struct pool_job *p)
@@ -303,22 +334,16 @@ static void on_job_dropped(void *ctx, struct pool_job *p)
     job_drop(container_of(p, struct job, pooled));
 }
 
-static void on_request_thread_end(void *ctx)
-{
-    (void)ctx;
-    hook_server_thread_end();
-}
-
 static enum vet_verdict on_ask(void *ctx, const struct vet_ask *q, struct vet_answer *out, uint32_t **is_gone)
 {
     struct authn *a = ctx;
     uint32_t at = 0;
-    enum vet_verdict v = chain_run(a, q, out, &at, TEMPO_AT_ONCE);
+    enum vet_verdict v = chain_run(a, q, out, &at, &at_once);
     if (v != VET_WAIT)
         return v;
     struct job *j = job_new(q, at);
     *is_gone = &j->is_gone;
-    v = job_queue(a, j, TEMPO_AT_ONCE);
+    v = job_queue(a, j, &at_once);
     if (v == VET_WAIT)
         return v;
     *out = j->answer;
@@ -353,14 +378,8 @@ enum err authn_new(struct authn **out, const struct authn_conf *conf)
                                                 .ctx = a,
                                                 .run = on_password_job,
                                                 .drop = on_job_dropped});
-    a->http = authn_http_new(&conf->http, conf->log);
-    if (a->http)
-        a->requests = pool_new(&(struct pool_conf){.threads = conf->http.threads,
-                                                   .queue_max = QUEUE_MAX,
-                                                   .ctx = a,
-                                                   .run = on_request_job,
-                                                   .drop = on_job_dropped,
-                                                   .thread_end = on_request_thread_end});
+    hook_pools_init(&a->http);
+    hook_pools_set(&a->http, authn_http_new(&conf->http, a, on_request_job, on_job_dropped, conf->log));
     enum err e = authn_files_read(&a->files, conf);
     if (e != OK) {
         authn_free(a);
@@ -378,17 +397,32 @@ enum err authn_start(struct authn *a, void (*post)(void *ctx, uint32_t shard, st
     enum err e = hasher_start(a->hasher);
     if (e == OK)
         e = pool_start(a->passwords);
-    return e == OK && a->requests ? pool_start(a->requests) : e;
+    return e == OK ? hook_pool_start(a->http.now) : e;
+}
+
+enum err authn_server_new(struct authn *a, const struct authn_conf *conf, struct hook_pool **out)
+{
+    struct hook_pool *p = authn_http_new(&conf->http, a, on_request_job, on_job_dropped, conf->log);
+    enum err e = hook_pool_start(p);
+    if (e == OK)
+        *out = p;
+    else
+        hook_pool_free(p);
+    return e;
+}
+
+void authn_server_set(struct authn *a, struct hook_pool *server)
+{
+    hook_pools_set(&a->http, server);
 }
 
 void authn_stop(struct authn *a)
 {
     if (!a)
         return;
-    authn_http_stop(a->http);
+    hook_pools_stop(&a->http);
     pool_stop(a->passwords);
     hasher_stop(a->hasher);
-    pool_stop(a->requests);
 }
 
 void authn_free(struct authn *a)
@@ -397,8 +431,7 @@ void authn_free(struct authn *a)
         return;
     pool_free(a->passwords);
     hasher_free(a->hasher);
-    pool_free(a->requests);
-    authn_http_free(a->http);
+    hook_pools_fini(&a->http);
     if (a->files)
         authn_files_free(a->files);
     remember_free(a->remember);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/authn_files.h"
 
+#include "node/io/authn_jwt.h"
 #include "node/io/filetext.h"
 #include "proto/base/mem.h"
 
@@ -87,6 +88,7 @@ enum err authn_files_read(struct authn_files **out, const struct authn_conf *con
     struct authn_files *f = mem_zalloc(sizeof *f);
     enum err e = OK;
     f->refs = 1;
+    authn_jwt_conf_copy(&f->jwt, &conf->jwt);
     if (conf->password_file[0])
         e = users_read(f, conf);
     if (e == OK)
@@ -106,5 +108,6 @@ void authn_files_free(struct authn_files *f)
 {
     users_fini(&f->users);
     jwt_keys_free(f->jwt_keys);
+    authn_jwt_conf_fini(&f->jwt);
     free(f);
 }

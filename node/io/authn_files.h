@@ -2,7 +2,8 @@
 #ifndef COVEY_IO_AUTHN_FILES_H
 #define COVEY_IO_AUTHN_FILES_H
 
-/* What authn.c has read from files. Immutable; counted, since a reload replaces it while threads use it. */
+/* What authn.c has read from files, and how it looks at tokens. Immutable; counted, since a reload replaces
+ * it while threads use it. */
 
 #include "node/auth/jwt.h"
 #include "node/auth/users.h"
@@ -13,6 +14,7 @@ struct authn_files {
     bool has_users;
     struct users users;
     struct jwt_keys *jwt_keys; /* NULL: none */
+    struct authn_jwt_conf jwt; /* how tokens are looked at; its own strings, without the files' names */
     char dummy[256];           /* a hash that no password fits, as costly as those of the users */
 };
 

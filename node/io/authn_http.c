@@ -2,7 +2,6 @@
 #include "node/io/authn_http.h"
 
 #include "node/core/identity.h"
-#include "node/io/hook_server.h"
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
@@ -21,54 +20,52 @@ struct recall {
 };
 
 struct authn_http {
-    struct authn_http_conf conf;
+    struct authn *owner;
     struct hook_server *server;
+    bool failure_ignores;
+    uint32_t timeout_ms, cache_ms;
     uint8_t secret[crypto_generichash_KEYBYTES];
     pthread_mutex_t lock;
     struct recall *recalls; /* under lock; NULL: nothing is remembered */
 };
 
-struct authn_http *authn_http_new(const struct authn_http_conf *conf, struct log_sink *log)
+static void on_free(void *ctx)
 {
-    if (!*conf->url)
-        return NULL;
-    struct authn_http *h = mem_zalloc(sizeof *h);
-    h->conf = *conf;
-    h->server = hook_server_new(&(struct hook_server_conf){.name = "auth http",
-                                                           .url = conf->url,
-                                                           .body = conf->body,
-                                                           .cafile = conf->cafile,
-                                                           .headers = conf->headers,
-                                                           .headers_n = conf->headers_n,
-                                                           .is_post = conf->is_post,
-                                                           .timeout_ms = conf->timeout_ms},
-                                log);
-    randombytes_buf(h->secret, sizeof h->secret);
-    pthread_mutex_init(&h->lock, NULL);
-    if (conf->cache_ms)
-        h->recalls = mem_zalloc(RECALL_SLOTS * sizeof *h->recalls);
-    return h;
-}
-
-void authn_http_stop(struct authn_http *h)
-{
-    if (h)
-        hook_server_stop(h->server);
-}
-
-void authn_http_free(struct authn_http *h)
-{
-    if (!h)
-        return;
-    hook_server_free(h->server);
+    struct authn_http *h = ctx;
     pthread_mutex_destroy(&h->lock);
     free(h->recalls);
     free(h);
 }
 
-bool authn_http_is_down(struct authn_http *h)
+struct hook_pool *authn_http_new(const struct authn_http_conf *conf, struct authn *owner,
+                                 void (*run)(void *ctx, struct pool_job *j),
+                                 void (*drop)(void *ctx, struct pool_job *j), struct log_sink *log)
 {
-    return hook_server_is_down(h->server);
+    if (!*conf->server.url)
+        return NULL;
+    struct authn_http *h = mem_zalloc(sizeof *h);
+    *h = (struct authn_http){.owner = owner,
+                             .failure_ignores = conf->failure_ignores,
+                             .timeout_ms = conf->server.timeout_ms,
+                             .cache_ms = conf->cache_ms};
+    randombytes_buf(h->secret, sizeof h->secret);
+    pthread_mutex_init(&h->lock, NULL);
+    if (conf->cache_ms)
+        h->recalls = mem_zalloc(RECALL_SLOTS * sizeof *h->recalls);
+    struct hook_pool *p = hook_pool_new(&(struct hook_pool_conf){.server = conf->server,
+                                                                 .threads = conf->threads,
+                                                                 .ctx = h,
+                                                                 .run = run,
+                                                                 .drop = drop,
+                                                                 .ctx_free = on_free},
+                                        log);
+    h->server = hook_pool_server(p);
+    return p;
+}
+
+struct authn *authn_http_owner(const struct authn_http *h)
+{
+    return h->owner;
 }
 
 /* ---- what is remembered --------------------------------------------------------------------------- */
@@ -114,7 +111,7 @@ static struct recall *slot_of(const struct authn_http *h, const uint8_t key[RECA
 
 static void keep(struct authn_http *h, const struct vet_ask *q, const struct hook_reply *reply)
 {
-    struct recall r = {.until_ms = mono_ms() + h->conf.cache_ms, .reply = *reply};
+    struct recall r = {.until_ms = mono_ms() + h->cache_ms, .reply = *reply};
     if (!h->recalls)
         return;
     key_make(h, q, r.key);
@@ -143,7 +140,7 @@ static enum vet_verdict verdict_of(const struct hook_reply *r, struct vet_answer
 
 static enum vet_verdict unavailable(const struct authn_http *h, struct vet_answer *out)
 {
-    if (h->conf.failure_ignores)
+    if (h->failure_ignores)
         return VET_NEXT;
     out->code = RC_SERVER_UNAVAILABLE;
     out->text = "The server that knows the clients does not answer";
@@ -181,7 +178,7 @@ enum vet_verdict authn_http_ask(struct authn_http *h, const struct vet_ask *q, s
 {
     struct hook_values v = values_of(q);
     struct hook_reply reply;
-    out->asked = hook_server_ask(h->server, &v, h->conf.timeout_ms, &reply);
+    out->asked = hook_server_ask(h->server, &v, h->timeout_ms, &reply);
     switch (out->asked) {
     case HOOK_SAID_ALLOW:
     case HOOK_SAID_DENY: /* who is not known now may be in a moment */

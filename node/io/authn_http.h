@@ -5,13 +5,16 @@
 /* The method `http`: a server is asked (hook_server.h). */
 
 #include "node/io/authn.h"
+#include "node/io/hook_pool.h"
 
 struct authn_http;
 
-/* NULL: the method is not configured. conf's strings outlive it. */
-struct authn_http *authn_http_new(const struct authn_http_conf *conf, struct log_sink *log);
-void authn_http_stop(struct authn_http *h); /* see hook_server_stop(); NULL is fine */
-void authn_http_free(struct authn_http *h); /* NULL is fine; no thread asks any more */
+/* owner runs (run, drop: see pool.h) what is pushed to the pool. Its ctx is a struct authn_http. NULL: the
+ * method is not configured. */
+struct hook_pool *authn_http_new(const struct authn_http_conf *conf, struct authn *owner,
+                                 void (*run)(void *ctx, struct pool_job *j),
+                                 void (*drop)(void *ctx, struct pool_job *j), struct log_sink *log);
+struct authn *authn_http_owner(const struct authn_http *h);
 
 /* What is remembered; VET_WAIT: nothing is. Any thread. */
 enum vet_verdict authn_http_recall(struct authn_http *h, const struct vet_ask *q, struct vet_answer *out);
@@ -19,7 +22,5 @@ enum vet_verdict authn_http_recall(struct authn_http *h, const struct vet_ask *q
 enum vet_verdict authn_http_ask(struct authn_http *h, const struct vet_ask *q, struct vet_answer *out);
 /* Too many wait already. */
 enum vet_verdict authn_http_full(const struct authn_http *h, struct vet_answer *out);
-/* The server has not answered several times in a row. Any thread. */
-bool authn_http_is_down(struct authn_http *h);
 
 #endif

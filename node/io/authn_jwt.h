@@ -11,6 +11,10 @@
 enum vet_verdict authn_jwt(const struct authn_jwt_conf *conf, const struct jwt_keys *keys, uint64_t now_s,
                            const struct vet_ask *q, struct vet_answer *out);
 
+/* With strings of its own, but without the names of files. */
+void authn_jwt_conf_copy(struct authn_jwt_conf *out, const struct authn_jwt_conf *conf);
+void authn_jwt_conf_fini(struct authn_jwt_conf *copy);
+
 /* What is wrong with a claim of the configuration; NULL: nothing. */
 const char *authn_jwt_claim_judge(const char *claim);
 

@@ -14,7 +14,8 @@
 enum { ANSWER_MAX = 64 * 1024, TELL_EVERY_MS = 1000 };
 
 struct hook_server {
-    struct hook_server_conf conf;
+    struct hook_server_conf conf; /* without its headers */
+    char *url, *body, *cafile;    /* what it points at */
     struct log_sink *log;
     struct curl_slist *headers;
     enum hook_encoding body_encoding;
@@ -35,11 +36,20 @@ static const char *content_type(const struct hook_server_conf *conf)
     return NULL;
 }
 
+static char *text_dup(const char *text)
+{
+    return mem_dup(text, strlen(text));
+}
+
 struct hook_server *hook_server_new(const struct hook_server_conf *conf, struct log_sink *log)
 {
     struct hook_server *h = mem_zalloc(sizeof *h);
     const char *type = content_type(conf);
     h->conf = *conf;
+    h->conf.url = h->url = text_dup(conf->url);
+    h->conf.body = h->body = text_dup(conf->body);
+    h->conf.cafile = h->cafile = text_dup(conf->cafile);
+    h->conf.headers = NULL;
     h->log = log;
     h->body_encoding = type && strstr(type, "x-www-form-urlencoded") ? HOOK_URL : HOOK_JSON;
     for (size_t i = 0; i < conf->headers_n; i++)
@@ -58,6 +68,9 @@ void hook_server_free(struct hook_server *h)
         return;
     curl_slist_free_all(h->headers);
     pthread_mutex_destroy(&h->lock);
+    free(h->url);
+    free(h->body);
+    free(h->cafile);
     free(h);
     curl_global_cleanup();
 }

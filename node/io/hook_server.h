@@ -10,10 +10,9 @@
 
 struct hook_server;
 
-/* The strings outlive the server. */
 struct hook_server_conf {
     const char *name;           /* for the log: "auth http" */
-    const char *url;            /* with placeholders */
+    const char *url;            /* with placeholders; "": there is none */
     const char *body;           /* the same */
     const char *cafile;         /* "": the system's authorities */
     const char *const *headers; /* "NAME: VALUE" */
@@ -22,6 +21,7 @@ struct hook_server_conf {
     uint32_t timeout_ms;
 };
 
+/* Copies what it needs of conf. */
 struct hook_server *hook_server_new(const struct hook_server_conf *conf, struct log_sink *log);
 void hook_server_free(struct hook_server *h); /* NULL is fine; no thread asks any more */
 /* What is under way is given up within about a second, nothing is asked any more. NULL is fine. */

@@ -19,6 +19,8 @@ struct pool {
     struct list queue; /* jobs; under lock, as what follows */
     uint32_t queue_n;
     bool is_stopping;
+    bool is_ending;     /* no job comes any more */
+    uint32_t running;   /* threads */
     uint32_t threads_n; /* of the owner */
     pthread_t threads[];
 };
@@ -46,7 +48,7 @@ static struct pool_job *job_take(struct pool *p)
 {
     struct list *l = NULL;
     pthread_mutex_lock(&p->lock);
-    while (!p->is_stopping && !(l = list_pop(&p->queue)))
+    while (!p->is_stopping && !(l = list_pop(&p->queue)) && !p->is_ending)
         pthread_cond_wait(&p->cond, &p->lock);
     p->queue_n -= l != NULL;
     pthread_mutex_unlock(&p->lock);
@@ -62,17 +64,24 @@ static void *thread_run(void *arg)
         p->conf.run(p->conf.ctx, j);
     if (p->conf.thread_end)
         p->conf.thread_end(p->conf.ctx);
+    pthread_mutex_lock(&p->lock);
+    p->running--;
+    pthread_mutex_unlock(&p->lock);
     return NULL;
 }
 
 enum err pool_start(struct pool *p)
 {
-    while (p->threads_n < p->conf.threads) {
+    enum err e = OK;
+    pthread_mutex_lock(&p->lock);
+    while (e == OK && p->threads_n < p->conf.threads) {
         if (pthread_create(&p->threads[p->threads_n], NULL, thread_run, p) != 0)
-            return ERR_LIMIT;
-        p->threads_n++;
+            e = ERR_LIMIT;
+        else
+            p->threads_n = ++p->running;
     }
-    return OK;
+    pthread_mutex_unlock(&p->lock);
+    return e;
 }
 
 bool pool_push(struct pool *p, struct pool_job *j)
@@ -86,6 +95,22 @@ bool pool_push(struct pool *p, struct pool_job *j)
     }
     pthread_mutex_unlock(&p->lock);
     return !is_full;
+}
+
+void pool_end(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->is_ending = true;
+    pthread_cond_broadcast(&p->cond);
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool pool_is_over(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool is_over = p->is_ending && p->running == 0;
+    pthread_mutex_unlock(&p->lock);
+    return is_over;
 }
 
 void pool_stop(struct pool *p)

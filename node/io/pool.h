@@ -30,6 +30,10 @@ struct pool *pool_new(const struct pool_conf *conf);
 MUST_USE enum err pool_start(struct pool *p);
 /* Any thread. False: the queue is full, j stays the caller's. */
 bool pool_push(struct pool *p, struct pool_job *j);
+/* No job is pushed any more: the threads work off what waits, and end. Does not wait for it. Any thread. */
+void pool_end(struct pool *p);
+/* After pool_end(): they have. */
+bool pool_is_over(struct pool *p);
 /* Ends the threads; what waits stays until pool_free(). NULL is fine. */
 void pool_stop(struct pool *p);
 void pool_free(struct pool *p); /* the same; its threads have ended */

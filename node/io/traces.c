@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/io/traces.h"
 
+#include "node/core/node.h"
+#include "node/io/trace_kept.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/topic/topic.h"
 
@@ -33,8 +36,9 @@ struct record {
 
 struct trace {
     struct trace_info info;
-    char value[TRACE_VALUE_MAX];
-    int fd; /* -1: nothing is written */
+    uint8_t value[TRACE_VALUE_MAX];
+    char ended[TRACE_ENDED_MAX + 1]; /* what info.ended looks at, when it was read */
+    int fd;                          /* -1: nothing is written */
 };
 
 struct traces {
@@ -133,17 +137,15 @@ static void record_write(struct traces *t, uint32_t mask, uint64_t wall_ms, cons
 static void lost_write(struct traces *t, struct ring *r)
 {
     char text[64];
-    struct timespec now;
     uint64_t lost = atomic_exchange_explicit(&r->lost, 0, memory_order_acquire);
     if (!lost)
         return;
     uint32_t mask = atomic_exchange_explicit(&r->lost_mask, 0, memory_order_relaxed);
-    clock_gettime(CLOCK_REALTIME, &now);
     for (uint32_t i = 0; i < TRACES_MAX; i++)
         if (mask & 1u << i)
             t->all[i].info.dropped += lost;
     int n = snprintf(text, sizeof text, "- %llu events are missing here", (unsigned long long)lost);
-    record_write(t, mask, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, text, (size_t)n);
+    record_write(t, mask, wall_ms(), text, (size_t)n);
 }
 
 static void ring_drain(struct traces *t, struct ring *r)
@@ -211,13 +213,6 @@ static bool thread_start(struct traces *t)
 
 /* ---- for the admin -------------------------------------------------------------------------------- */
 
-static bool is_name(const char *name)
-{
-    size_t n = strlen(name);
-    return n > 0 && n <= TRACE_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
-}
-
 const char *traces_path(const struct traces *t, const char *name, char *out, size_t n)
 {
     snprintf(out, n, "%s/%s.log", t->conf.folder, name);
@@ -235,52 +230,101 @@ uint32_t traces_find(struct traces *t, const char *name)
 static enum err judge(const char *name, const struct trace_rule *rule)
 {
     struct topic_filter f;
-    if (!is_name(name) || !rule->value.n || rule->value.n > TRACE_VALUE_MAX)
+    if (!trace_name_is_good(name) || !rule->value.n || rule->value.n > TRACE_VALUE_MAX)
         return ERR_INVALID;
     return rule->by != TRACE_TOPIC || topic_filter_parse(rule->value, 0, &f) == TOPIC_OK ? OK : ERR_INVALID;
 }
 
-static int file_make(const struct traces *t, const char *name)
+/* flags O_EXCL: only when there is none yet. */
+static int file_open(const struct traces *t, const char *name, int flags)
 {
     char path[4096];
     mkdir(t->conf.folder, 0750);
-    int fd = open(traces_path(t, name, path, sizeof path), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC,
-                  0640);
+    int fd =
+        open(traces_path(t, name, path, sizeof path), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0640);
     if (fd < 0 && errno != EEXIST)
         LOG(t->conf.log, LOG_ERROR, "trace file not made file=\"%s\" error=\"%s\"", path, strerror(errno));
     return fd;
 }
 
+/* Writes down how things are with it. Not under lock: the file system may be slow. */
+static enum err keep(struct traces *t, uint32_t number)
+{
+    struct trace_kept k = {.state = TRACE_FREE};
+    pthread_mutex_lock(&t->lock);
+    const struct trace *x = &t->all[number];
+    k.state = x->info.state;
+    k.by = x->info.rule.by;
+    k.payload = x->info.rule.payload;
+    k.start_ms = x->info.start_ms;
+    k.end_ms = x->info.end_ms;
+    k.dropped = x->info.dropped;
+    k.value_n = x->info.rule.value.n;
+    memcpy(k.value, x->value, k.value_n);
+    memcpy(k.name, x->info.name, sizeof k.name);
+    snprintf(k.ended, sizeof k.ended, "%s", x->info.ended ? x->info.ended : "");
+    pthread_mutex_unlock(&t->lock);
+    enum err e = trace_kept_write(t->conf.folder, &k);
+    if (e != OK)
+        LOG(t->conf.log, LOG_ERROR, "trace not kept name=%s error=\"%s\"", k.name, strerror(errno));
+    return e;
+}
+
+static uint32_t free_find(const struct traces *t)
+{
+    uint32_t i = 0;
+    while (i < TRACES_MAX && t->all[i].info.state != TRACE_FREE)
+        i++;
+    return i;
+}
+
+static void fill(struct trace *x, const char *name, enum trace_state state, int fd,
+                 const struct trace_rule *rule)
+{
+    *x = (struct trace){.fd = fd};
+    x->info.state = state;
+    x->info.rule = *rule;
+    x->info.rule.value = bytes_of(x->value, rule->value.n);
+    memcpy(x->value, rule->value.p, rule->value.n);
+    memcpy(x->info.name, name, strlen(name) + 1);
+}
+
+static void forget(struct traces *t, uint32_t number)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->all[number].fd >= 0)
+        close(t->all[number].fd);
+    t->all[number].fd = -1;
+    t->all[number].info.state = TRACE_FREE;
+    pthread_mutex_unlock(&t->lock);
+}
+
 enum err traces_open(struct traces *t, const char *name, const struct trace_rule *rule, uint64_t end_ms,
                      uint32_t *number)
 {
-    struct timespec now;
-    uint32_t i = 0;
+    char path[4096];
+    uint32_t i = free_find(t);
     enum err e = judge(name, rule);
     if (e != OK)
         return e;
     if (traces_find(t, name) < TRACES_MAX)
         return ERR_EXISTS;
-    while (i < TRACES_MAX && t->all[i].info.state != TRACE_FREE)
-        i++;
     if (i == TRACES_MAX || !thread_start(t))
         return ERR_LIMIT;
-    int fd = file_make(t, name);
+    int fd = file_open(t, name, O_EXCL);
     if (fd < 0)
         return errno == EEXIST ? ERR_EXISTS : ERR_IO;
-    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&t->lock);
-    struct trace *x = &t->all[i];
-    *x = (struct trace){.fd = fd};
-    x->info.state = TRACE_RUNS;
-    x->info.rule = *rule;
-    x->info.rule.value = bytes_of(x->value, rule->value.n);
-    memcpy(x->value, rule->value.p, rule->value.n);
-    memcpy(x->info.name, name, strlen(name) + 1);
-    x->info.start_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    x->info.end_ms = end_ms;
+    fill(&t->all[i], name, TRACE_RUNS, fd, rule);
+    t->all[i].info.start_ms = wall_ms();
+    t->all[i].info.end_ms = end_ms;
     pthread_cond_broadcast(&t->cond);
     pthread_mutex_unlock(&t->lock);
+    if (keep(t, i) != OK) {
+        forget(t, i);
+        unlink(traces_path(t, name, path, sizeof path));
+        return ERR_IO;
+    }
     *number = i;
     return OK;
 }
@@ -299,20 +343,20 @@ void traces_close(struct traces *t, uint32_t number)
     x->fd = -1;
     x->info.state = TRACE_STOPPED;
     pthread_mutex_unlock(&t->lock);
+    (void)keep(t, number); /* after a restart it would end again */
 }
 
 enum err traces_delete(struct traces *t, const char *name)
 {
     char path[4096];
     uint32_t i = traces_find(t, name);
-    if (!is_name(name))
+    if (!trace_name_is_good(name))
         return ERR_NOTFOUND;
     if (i < TRACES_MAX) {
         CHECK(t->all[i].info.state == TRACE_STOPPED);
-        pthread_mutex_lock(&t->lock);
-        t->all[i].info.state = TRACE_FREE;
-        pthread_mutex_unlock(&t->lock);
+        forget(t, i);
     }
+    trace_kept_delete(t->conf.folder, name); /* first: a crash leaves a file, not a trace without one */
     return unlink(traces_path(t, name, path, sizeof path)) == 0 || i < TRACES_MAX ? OK : ERR_NOTFOUND;
 }
 
@@ -326,6 +370,76 @@ void traces_info(struct traces *t, uint32_t number, struct trace_info *out)
     pthread_mutex_lock(&t->lock);
     *out = t->all[number].info;
     pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- after a restart ------------------------------------------------------------------------------ */
+
+/* Was the last line cut, by a crash of the machine or a full disk? */
+static bool is_cut(int fd, uint64_t bytes)
+{
+    char last;
+    return bytes && pread(fd, &last, 1, (off_t)bytes - 1) == 1 && last != '\n';
+}
+
+/* Its number; TRACES_MAX: there is no room. */
+static uint32_t slot_fill(struct traces *t, const struct trace_kept *k)
+{
+    struct stat st;
+    uint32_t i = free_find(t);
+    const struct trace_rule rule = {k->by, k->payload, bytes_of(k->value, k->value_n)};
+    bool runs = k->state == TRACE_RUNS && k->end_ms > wall_ms();
+    if (i == TRACES_MAX || judge(k->name, &rule) != OK)
+        return TRACES_MAX;
+    int fd = file_open(t, k->name, 0);
+    pthread_mutex_lock(&t->lock);
+    struct trace *x = &t->all[i];
+    fill(x, k->name, runs ? TRACE_RUNS : TRACE_STOPPED, fd, &rule);
+    x->info.start_ms = k->start_ms;
+    x->info.end_ms = k->end_ms;
+    x->info.dropped = k->dropped;
+    memcpy(x->ended, k->ended, sizeof x->ended);
+    x->info.ended = *x->ended ? x->ended : fd < 0 ? "its file cannot be opened" : NULL;
+    x->info.bytes = fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    if (!runs && fd >= 0) {
+        close(fd);
+        x->fd = -1;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return i;
+}
+
+struct resuming {
+    struct traces *t;
+    struct node *node;
+};
+
+static void on_kept(void *arg, const struct trace_kept *k)
+{
+    static const char again[] = "- the node has started again";
+    const struct resuming *r = arg;
+    struct traces *t = r->t;
+    uint32_t i = slot_fill(t, k);
+    if (i == TRACES_MAX) {
+        LOG(t->conf.log, LOG_ERROR, "trace not resumed name=%s", k->name);
+        return;
+    }
+    if (t->all[i].info.state != TRACE_RUNS || !thread_start(t)) {
+        if (k->state == TRACE_RUNS)
+            (void)keep(t, i);
+        return;
+    }
+    pthread_mutex_lock(&t->lock);
+    if (is_cut(t->all[i].fd, t->all[i].info.bytes))
+        lines_write(t, 1u << i, "\n", 1);
+    record_write(t, 1u << i, wall_ms(), again, sizeof again - 1);
+    pthread_mutex_unlock(&t->lock);
+    for (uint32_t s = 0; s < t->conf.shards; s++)
+        trace_set(node_shard(r->node, s), i, &t->all[i].info.rule);
+}
+
+void traces_resume(struct traces *t, struct node *node)
+{
+    trace_kept_each(t->conf.folder, t->conf.log, on_kept, &(struct resuming){t, node});
 }
 
 /* ---- life ----------------------------------------------------------------------------------------- */
@@ -355,9 +469,12 @@ void traces_free(struct traces *t)
         for (uint32_t i = 0; i < t->conf.shards; i++)
             ring_drain(t, t->rings[i]);
     }
-    for (uint32_t i = 0; i < TRACES_MAX; i++)
+    for (uint32_t i = 0; i < TRACES_MAX; i++) {
+        if (t->all[i].info.state == TRACE_RUNS)
+            (void)keep(t, i);
         if (t->all[i].fd >= 0)
             close(t->all[i].fd);
+    }
     for (uint32_t i = 0; t->rings && i < t->conf.shards; i++)
         free(t->rings[i]);
     free(t->rings);

@@ -4,7 +4,8 @@
 
 /* The files of traces (node/core/trace.h): FOLDER/NAME.log each. Shards put lines into rings, a thread writes
  * them; what a full ring could not take is counted, and told in the file. A file ends at bytes_max, or when
- * it cannot be written. Files of an earlier life of the node stay until somebody deletes them.
+ * it cannot be written. A trace outlives its node: after a restart, or a crash, one whose time is not over
+ * goes on, and the others are there with what they have, until somebody deletes them (trace_kept.h).
  *
  * All but the sink is for one thread, the admin's, which also tells the shards: after traces_open()
  * trace_set() with the rule, before traces_close() without. */
@@ -13,6 +14,7 @@
 #include "proto/base/err.h"
 #include "proto/base/log.h"
 
+struct node;
 struct traces;
 
 enum { TRACE_NAME_MAX = 64, TRACE_VALUE_MAX = 1024 };
@@ -40,6 +42,9 @@ struct traces *traces_new(const struct traces_conf *conf);
 /* When no shard runs any more. NULL is fine. */
 void traces_free(struct traces *t);
 const struct trace_sink *traces_sink(const struct traces *t);
+/* Reads the traces that an earlier life of the node has left; those that run are told to the shards, none of
+ * which runs yet. What cannot be read is logged. */
+void traces_resume(struct traces *t, struct node *node);
 
 /* Makes the file and answers the number of the trace. ERR_EXISTS: there is such a name, or its file;
  * ERR_LIMIT: there are TRACES_MAX; ERR_INVALID: not a name, value or filter; ERR_IO: the file cannot be made,

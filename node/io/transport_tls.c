@@ -135,6 +135,30 @@ static ssize_t code_of(struct tls *tls, int r)
     }
 }
 
+/* Drops what is inside a key and lets go of it; the connection keeps the empty shell. */
+static void key_empty(EVP_PKEY *key)
+{
+    EVP_PKEY_set_type(key, EVP_PKEY_get_base_id(key));
+    EVP_PKEY_free(key);
+}
+
+/* Takes note whether the handshake is over. OpenSSL would keep both sides' keys of the exchange as long as
+ * the connection lives, though nothing asks for them any more. */
+static void tls_look_open(struct tls *tls)
+{
+    bool was_open = tls->t.is_open;
+    EVP_PKEY *key;
+
+    tls->t.is_open = SSL_is_init_finished(tls->ssl) == 1;
+    if (was_open || !tls->t.is_open)
+        return;
+    if (SSL_get_tmp_key(tls->ssl, &key))
+        key_empty(key);
+    if (SSL_get_peer_tmp_key(tls->ssl, &key))
+        key_empty(key);
+    ERR_clear_error();
+}
+
 static ssize_t tls_recv(struct transport *t, struct transport_env *env, uint8_t *buf, size_t cap)
 {
     struct tls *tls = tls_of(t);
@@ -149,7 +173,7 @@ static ssize_t tls_recv(struct transport *t, struct transport_env *env, uint8_t 
         int r = SSL_read_ex(tls->ssl, buf + all, cap - all, &n);
         if (r != 1) {
             ssize_t code = code_of(tls, r);
-            t->is_open = SSL_is_init_finished(tls->ssl) == 1;
+            tls_look_open(tls);
             if (all == 0)
                 return code;
             /* What came before is used first; asked again, it tells the end again. */
@@ -162,7 +186,8 @@ static ssize_t tls_recv(struct transport *t, struct transport_env *env, uint8_t 
             break;
         t->has_input = all == cap;
     }
-    t->is_open = true;
+    if (unlikely(!t->is_open))
+        tls_look_open(tls);
     return (ssize_t)all;
 }
 

@@ -181,7 +181,7 @@ struct peer *peer_get(struct mesh *m, const struct node_id *id);
 void peer_free(struct mesh *m, struct peer *p);
 /* The conversation begins anew: what has no answer is repeated, routes and ids are told from the start. */
 void peer_on_reset(struct mesh *m, struct peer *p);
-void peer_on_link(struct mesh *m, struct peer *p, struct wire *w);
+void peer_on_link(struct mesh *m, struct peer *p, struct wire *w, enum link_resume how);
 void peer_on_unlink(struct mesh *m, struct peer *p, const char *why);
 void peer_on_dead(struct mesh *m, struct peer *p, const char *why);
 void peers_work_events(struct mesh *m);

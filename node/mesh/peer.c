@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/mesh/mesh_i.h"
 
+#include "node/core/journal.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 
@@ -60,6 +61,33 @@ void peer_free(struct mesh *m, struct peer *p)
     free(p);
 }
 
+/* ---- for the question why a message has not arrived ----------------------------------------------- */
+
+struct link_note {
+    enum journal_what what;
+    uint32_t peer;
+    bool has_text;
+    char text[JOURNAL_TEXT_MAX + 1];
+};
+
+static void on_link_note(struct shard *sh, void *arg)
+{
+    struct link_note *n = arg;
+    journal_put_link(sh, n->what, n->peer, n->has_text ? n->text : NULL);
+    free(n);
+}
+
+/* Into the journal of one shard, for those of a node are read together. text NULL: the event's own. */
+static void journal_tell(struct mesh *m, const struct peer *p, enum journal_what what, const char *text)
+{
+    struct link_note *n = mem_zalloc(sizeof *n);
+    n->what = what;
+    n->peer = p->number;
+    n->has_text = text != NULL;
+    snprintf(n->text, sizeof n->text, "%s", text ? text : "");
+    mesh_call(m, 0, on_link_note, free, n);
+}
+
 /* ---- who lives ------------------------------------------------------------------------------------ */
 
 static void live_update(struct mesh *m)
@@ -95,6 +123,7 @@ void peer_on_dead(struct mesh *m, struct peer *p, const char *why)
     if (p->wire)
         wire_close(p->wire, "the member is dead");
     routes_sync_off(m, p);
+    journal_tell(m, p, JOURNAL_NODE_GIVEN_UP, why);
     forward_give_up(m, p);
     /* What it did not take it will not miss: the next conversation begins anew. */
     link_fini(&p->link);
@@ -148,9 +177,20 @@ static void shards_tell(struct mesh *m, const struct peer *p, void (*fn)(struct 
         mesh_call(m, i, fn, free, mem_dup(&p->id, sizeof p->id));
 }
 
-void peer_on_link(struct mesh *m, struct peer *p, struct wire *w)
+static const char *link_text(const struct peer *p, enum link_resume how)
+{
+    if (!p->was_linked)
+        return "For the first time";
+    if (p->is_dead)
+        return "What was published for it while it was given up is lost";
+    return how == LINK_RESET ? "It has started again: what waited with QoS 1 is sent again, the rest is lost"
+                             : NULL;
+}
+
+void peer_on_link(struct mesh *m, struct peer *p, struct wire *w, enum link_resume how)
 {
     bool is_same_life = p->epoch == w->peer_epoch;
+    journal_tell(m, p, JOURNAL_LINK_UP, link_text(p, how));
     if (p->is_dead && p->was_linked && is_same_life)
         partition_note(m, p);
     p->wire = w;
@@ -178,6 +218,7 @@ void peer_on_unlink(struct mesh *m, struct peer *p, const char *why)
     p->dial_ms = m->now_ms + REDIAL_PAUSE_MS;
     snprintf(p->link_why, sizeof p->link_why, "%s", why);
     members_set_reachable(m->members, &p->id, false);
+    journal_tell(m, p, JOURNAL_LINK_DOWN, why);
     LOG(m->conf.log, LOG_NOTICE, "cluster link down node=%s why=\"%s\"", peer_name(p), why);
 }
 

@@ -204,7 +204,7 @@ static void on_resume(struct wire *w, struct bytes body)
         return;
     }
     w->state = WIRE_UP;
-    peer_on_link(m, p, w);
+    peer_on_link(m, p, w, how);
     if (how == LINK_RESET) {
         w->rx_number = 0;
         peer_on_reset(m, p);

@@ -112,6 +112,12 @@ struct message_in {
     uint8_t qos;
 };
 
+/* The Response Topic among such properties; a view. False: there is none. */
+bool message_response_topic(struct bytes props, struct bytes *topic);
+/* The same properties with this Response Topic in place of the one that message_response_topic() has found.
+ * out: room for props.n - old.n + topic.n bytes, what comes out; topic.n at most 65535. */
+void message_response_topic_put(uint8_t *out, struct bytes props, struct bytes old, struct bytes topic);
+
 struct connect {
     enum mqtt_version version;
     bool clean_start; /* Clean Session before 5.0 */

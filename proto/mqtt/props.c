@@ -331,3 +331,29 @@ bool props_is_message(struct bytes block)
     }
     return true;
 }
+
+/* ---- the Response Topic --------------------------------------------------------------------------- */
+
+bool message_response_topic(struct bytes props, struct bytes *topic)
+{
+    struct props it;
+    struct prop prop;
+    struct fault f;
+    props_init(&it, props, PROPS_OF_MESSAGE);
+    while (props_more(&it) && props_next(&it, &prop, &f)) {
+        if (prop.id == PROP_RESPONSE_TOPIC) {
+            *topic = prop.text;
+            return true;
+        }
+    }
+    return false;
+}
+
+void message_response_topic_put(uint8_t *out, struct bytes props, struct bytes old, struct bytes topic)
+{
+    const uint8_t *from = old.p + old.n;
+    CHECK(topic.n <= UINT16_MAX);
+    out = bytes_put(out, bytes_of(props.p, (size_t)(old.p - props.p) - 2));
+    out = bytes_put(be16_put(out, (uint16_t)topic.n), topic);
+    bytes_put(out, bytes_of(from, (size_t)(props.p + props.n - from)));
+}

@@ -297,6 +297,47 @@ export function edges({ browser, url, state, serve }) {
       await page.getByRole("heading", { name: "Clients" }).waitFor();
       await page.context().close();
     }],
+    ["edge_login_too_often_says_how_long", async () => {
+      const page = await open(browser, url, {}, ["status of 429"]);
+      state.retryS = 9;
+      await logIn(page, "admin", PASSWORD);
+      await page.getByText("Too many wrong passwords from this address. Try again in 9 s.").waitFor();
+      state.retryS = 0;
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_dead_node_and_why", async () => {
+      state.isNodeDead = true;
+      const page = await asAdmin(url, ["status of 503"]);
+      const troubles = page.getByTestId("troubles");
+      await troubles.getByText("covey@10.0.0.1 says of covey@10.0.0.3: dead, since ").waitFor();
+      await troubles.getByText("Why: suspicion timed out, the connection was lost.").first().waitFor();
+      await troubles.getByText("Is that node running").waitFor();
+      await page.goto(`${url}#/nodes/covey%4010.0.0.3`);
+      await page.getByText("covey@10.0.0.3 does not answer. Is it running?").waitFor();
+      same(await page.locator("main .card:visible").count(), 0, "there is nothing to show of it");
+      await page.getByRole("link", { name: "What the other nodes say of it" }).click();
+      await troubles.waitFor();
+      await page.getByTestId("language").click();
+      await troubles.getByText("covey@10.0.0.1 认为 covey@10.0.0.3：离线").waitFor();
+      state.isNodeDead = false;
+      await troubles.getByText("认为 covey@10.0.0.3：离线").first().waitFor({ state: "detached" });
+      clean(page);
+      await page.context().close();
+    }],
+    ["edge_laptop_shows_the_whole_navigation", async () => {
+      const page = await asAdmin();
+      await page.setViewportSize({ width: 1280, height: 720 });
+      const hidden = await page.locator(".side").evaluate((side) => side.scrollHeight - side.clientHeight);
+      same(hidden, 0, "what one has to scroll for");
+      await page.goto(`${url}#/tools/websocket`);
+      const top = (id) => page.locator(id).evaluate((e) => e.getBoundingClientRect().top);
+      same(await top("#path"), await top("#host"), "host, port and path stand in one line");
+      clean(page);
+      await page.context().close();
+    }],
     ["edge_node_goes_away_and_comes_back", async () => {
       const own = await serve({ wsPort: Number(env.BROKER_WS_PORT) });
       Object.assign(own.state.users.get("admin"), { password: PASSWORD, mustChange: false });

@@ -36,6 +36,7 @@ export function flow({ browser, url }) {
       await logIn(page, USER, "not-the-password");
       await page.getByRole("alert").waitFor();
       check((await page.getByRole("alert").innerText()).includes("wrong"), "it says what is wrong");
+      check((await page.getByRole("alert").innerText()).includes("admin_password"), "and where the first password is");
     }],
     ["flow_first_login_asks_for_a_password", async () => {
       await logIn(page, USER, FIRST_PASSWORD);
@@ -126,6 +127,49 @@ export function flow({ browser, url }) {
       await row("received", "in 3.1.1").waitFor();
       await page.getByRole("button", { name: "Unsubscribe test" }).click();
       await page.getByTestId("subscribed").waitFor({ state: "detached" });
+      clean();
+    }],
+    ["flow_websocket_refusals", async () => {
+      // Each is said with the broker's word for it, and with what it gives as the reason.
+      const tell = (text) => page.getByText(text).first().waitFor();
+      await page.getByTestId("connect").click();
+      await page.getByTestId("socket-state").getByText("not connected").waitFor();
+      await page.locator("#mqtt-user").fill("anna");
+      await page.locator("#mqtt-password").fill("wrong");
+      await page.getByTestId("connect").click();
+      await tell("The broker refused the connection: user name or password is wrong (0x86)");
+      await page.locator(".connect .el-select").first().click();
+      await page.getByRole("option", { name: "MQTT 5.0" }).click();
+      await page.getByTestId("connect").click();
+      await tell("The broker refused the connection: user name or password is wrong (0x86)");
+      await page.locator("#mqtt-password").fill("right");
+      await page.getByTestId("connect").click();
+      await page.getByTestId("socket-state").getByText("connected", { exact: true }).waitFor();
+      await page.locator("#subscribe-topic").fill("private/one");
+      await page.getByTestId("subscribe").click();
+      await tell("The broker refused the subscription to private/one: not authorized (0x87)");
+      same(await page.getByTestId("subscribed").count(), 0, "it is not subscribed");
+      await page.locator("#publish-topic").fill("secret/one");
+      await page.locator("#publish-payload").fill("not for you");
+      await page.locator(".tool > .card").nth(2).locator(".el-select").first().click();
+      await page.getByRole("option", { name: "1", exact: true }).last().click();
+      await page.getByTestId("publish").click();
+      await row("sent", "not for you").getByText("Refused: not authorized (0x87): Denied by line 1 of the ACL.").waitFor();
+      await picture(page, "flow-refusals");
+      clean();
+    }],
+    ["flow_websocket_stays_while_one_looks_elsewhere", async () => {
+      const id = await page.locator("#client-id").inputValue();
+      await page.locator("#subscribe-topic").fill("test");
+      await page.getByTestId("subscribe").click();
+      await page.getByTestId("subscribed").waitFor();
+      await go("clients");
+      if (!isMock) await page.locator(`tr[data-row="${id}"]`).waitFor();
+      publish("meanwhile");
+      await go("socket");
+      await row("received", "meanwhile").waitFor();
+      same(await page.locator("#client-id").inputValue(), id, "it is the same client");
+      await page.getByTestId("socket-state").getByText("connected", { exact: true }).waitFor();
       clean();
     }],
     ["flow_clients_and_kick", async () => {
@@ -306,6 +350,18 @@ export function flow({ browser, url }) {
       await page.getByTestId("logout").click();
       await page.getByRole("heading", { name: "Log in" }).waitFor();
       same(await page.evaluate(() => sessionStorage.getItem("covey.session")), null, "nothing is kept");
+      if (!isMock) {
+        // The WebSocket tool of who has left is gone too, with its password and its messages.
+        await logIn(page, USER, PASSWORD);
+        await page.getByRole("heading", { name: "Overview", exact: true }).waitFor();
+        await go("socket");
+        await page.getByTestId("socket-state").getByText("not connected").waitFor();
+        same(await page.locator("#mqtt-password").inputValue(), "", "no password is kept");
+        await page.getByText("Messages that arrive appear here").waitFor();
+        await page.getByTestId("user").click();
+        await page.getByTestId("logout").click();
+        await page.getByRole("heading", { name: "Log in" }).waitFor();
+      }
       await page.goto(`${url}#/clients`);
       await page.getByRole("heading", { name: "Log in" }).waitFor();
       await page.context().close();

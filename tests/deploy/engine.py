@@ -27,7 +27,7 @@ START_SECONDS_MAX = 60
 _libc = ctypes.CDLL(None)
 
 
-def _stop_with_parent():
+def stop_with_parent():
     _libc.prctl(1, signal.SIGTERM)      # PR_SET_PDEATHSIG: dockerd then ends its containers and itself
 
 
@@ -75,7 +75,7 @@ class Engine:
                    "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
         with open(log_path, "wb") as log:
             self.daemon = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
-                                           preexec_fn=_stop_with_parent)
+                                           preexec_fn=stop_with_parent)
         atexit.register(self._stop)
         deadline = time.monotonic() + START_SECONDS_MAX
         while self.docker("version", check=False).returncode:

@@ -11,6 +11,7 @@ import os
 import urllib.parse
 
 from api_shape import Docs
+from cluster import ClusterCase
 from harness import Case, Port, until
 
 PASSWORD = "a-password-of-my-own"
@@ -149,3 +150,16 @@ class ApiCase(Case):
         if names:
             self.assertTrue(answer.message.startswith(names), answer.message)
         return answer
+
+
+class ApiClusterCase(ClusterCase, ApiCase):
+    def api_cluster(self, with_http=(0, 1, 2)):
+        """Three nodes, of which these have HTTP, and the API of the first of them."""
+        ports = {i: self.http_port() for i in with_http}
+        nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
+                                      for i, p in ports.items()})
+        password = cluster_password([nodes[i] for i in with_http])
+        api = Api(ports[with_http[0]])
+        first = api.logged_in("admin", password)
+        self.assertEqual(first.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
+        return nodes, api.logged_in("admin", PASSWORD)

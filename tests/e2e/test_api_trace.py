@@ -2,8 +2,7 @@
 """Traces over the HTTP API: on one node and on all of them."""
 import unittest
 
-from api import PASSWORD, Api, ApiCase, cluster_password
-from cluster import ClusterCase
+from api import PASSWORD, Api, ApiCase, ApiClusterCase
 from harness import until
 
 WAIT = 20
@@ -30,6 +29,30 @@ class TraceCalls(ApiCase):
         self.assertEqual(node.api.put("/trace/one/stop").data, {"name": "one", "enable": False})
         self.assertEqual(node.api.get("/trace").data[0]["status"], "stopped")
         self.assertEqual(node.api.delete("/trace/one").status, 204)
+        self.assertEqual(node.api.get("/trace").data, [])
+
+    def test_it_outlives_the_node(self):
+        """Listed, read and deleted after a restart; what runs goes on with the same file."""
+        node = self.api_node()
+        for name, what in (("goes-on", {"type": "topic", "topic": "t/#"}), ("stopped", {"type": "clientid", "clientid": "c1"})):
+            self.assertEqual(node.api.post("/trace", {"name": name, **what, "end_at": "2099-01-01T00:00:00Z"}).status, 200)
+        self.connected(node, "c1").publish("t/first", b"x", 1)
+        node.api.put("/trace/stopped/stop")
+        until(lambda: "t/first" in self.log(node, "goes-on", bytes=60000)["items"], WAIT, "the lines")
+        rows = {row["name"]: row for row in node.api.get("/trace").data}
+        node.kill()
+        node.start()
+        node.api = Api(node.api.port).logged_in("admin", PASSWORD)
+        again = {row["name"]: row for row in node.api.get("/trace").data}
+        for name in rows:
+            self.assertEqual({k: v for k, v in again[name].items() if k != "log_size"},
+                             {k: v for k, v in rows[name].items() if k != "log_size"})
+        self.connected(node, "c2").publish("t/second", b"x", 1)
+        until(lambda: "t/second" in self.log(node, "goes-on", bytes=60000)["items"], WAIT, "the lines of the second life")
+        self.assertIn("t/first", self.log(node, "goes-on", bytes=60000)["items"])
+        self.assertIn("t/first", self.log(node, "stopped", bytes=60000)["items"])
+        for name in rows:
+            self.assertEqual(node.api.delete(f"/trace/{name}").status, 204)
         self.assertEqual(node.api.get("/trace").data, [])
 
     def test_pieces_are_whole_lines_and_meet(self):
@@ -61,17 +84,7 @@ class TraceCalls(ApiCase):
         self.assertEqual(node.open.get("/trace").status, 401)
 
 
-class TraceOfACluster(ClusterCase, ApiCase):
-    def api_cluster(self, with_http):
-        """Three nodes, of which these have HTTP; the API of the first one."""
-        ports = {i: self.http_port() for i in with_http}
-        nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
-                                      for i, p in ports.items()})
-        password = cluster_password([nodes[i] for i in with_http])
-        api = Api(ports[0]).logged_in("admin", password)
-        self.assertEqual(api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
-        return nodes, Api(ports[0]).logged_in("admin", PASSWORD)
-
+class TraceOfACluster(ApiClusterCase):
     def test_every_node_writes_what_it_sees(self):
         nodes, api = self.api_cluster((0, 1, 2))
         made = api.post("/trace", {"name": "all", "type": "topic", "topic": "t/#"})

@@ -262,31 +262,70 @@ class Partition(UsersCase):
     def logins(self, name, password, at=(0, 1, 2)):
         return [self.at(i, lambda api: api.login(name, password).status) for i in at]
 
-    def test_both_sides_go_on(self):
+    def begin(self):
         self.nodes = Cluster(3, {"cluster.probe_interval": "500ms", "dashboard.listeners.http.enable": True,
                                  "dashboard.listeners.http.bind": "127.0.0.1:18083"}, bridge=self.bridge)
         self.addCleanup(self.nodes.remove)
         self.addCleanup(self._show_logs, self.nodes)
-        first, nodes = cluster_password(self.nodes), self.nodes
+        first = cluster_password(self.nodes)
         body = {"old_pwd": first, "new_pwd": PASSWORD}
         self.assertEqual(self.at(0, lambda api: api.logged_in("admin", first).post("/users/admin/change_pwd", body).status), 204)
-        user = {"password": "a password", "role": "viewer"}
-        def as_admin(i, method, path, body=None):
-            status = self.at(i, lambda api: api.logged_in("admin", PASSWORD).call(method, path, body).status)
-            self.assertIn(status, (200, 204), path)
-        for name in ("both", "goes"):
-            as_admin(0, "POST", "/users", {"username": name, **user})
+        return self.nodes
+
+    def call(self, i, name, password, method, path, body=None):
+        status = self.at(i, lambda api: api.logged_in(name, password).call(method, path, body).status)
+        self.assertIn(status, (200, 204), path)
+
+    def cut(self):
+        """The third one from the others."""
+        nodes = self.nodes
         nodes.cut(2)
         until(lambda: nodes.links(0)[nodes.name(2)]["link"] == "down" and nodes.links(2)[nodes.name(0)]["link"] == "down", 3 * WAIT,
               nodes.told)
+
+    def mend(self):
+        self.nodes.mend(2)
+        self.nodes.await_linked(seconds=2 * WAIT)
+
+    def test_two_administrators_delete_each_other(self):
+        """Who was deleted last is taken back, everywhere, and stays."""
+        nodes = self.begin()
+        for name in ("ann", "bob"):
+            self.call(0, "admin", PASSWORD, "POST", "/users", {"username": name, "password": "a password", "role": "administrator"})
+        self.comes(lambda: self.logins("ann", "a password") + self.logins("bob", "a password"), [200] * 6)
+        self.call(0, "ann", "a password", "DELETE", "/users/admin")
+        self.cut()
+        self.call(0, "ann", "a password", "DELETE", "/users/bob")
+        self.call(2, "bob", "a password", "DELETE", "/users/ann")
+        self.assertEqual(self.logins("ann", "a password") + self.logins("bob", "a password"), [200, 200, 401, 401, 401, 200])
+        self.mend()
+        self.comes(lambda: self.logins("ann", "a password"), [200] * 3)
+        self.comes(lambda: self.logins("bob", "a password"), [401] * 3)
+        self.assertIn("last administrator taken back name=ann", nodes[2].log())
+        nodes[1].kill()
+        nodes.start([1])
+        self.comes(lambda: self.logins("ann", "a password"), [200] * 3)
+        refused = self.at(1, lambda api: api.logged_in("ann", "a password").delete("/users/ann"))
+        self.refused(refused, 400, "NOT_ALLOWED")
+        self.call(1, "ann", "a password", "POST", "/users", {"username": "carl", "password": "a password", "role": "administrator"})
+        self.comes(lambda: self.logins("ann", "a password") + self.logins("carl", "a password"), [200] * 6)
+        listed = lambda i: self.at(i, lambda api: sorted(u["username"] for u in api.logged_in("carl", "a password").get("/users").data))  # noqa: E731
+        self.comes(lambda: [listed(i) for i in range(3)], [["ann", "carl"]] * 3)
+
+    def test_both_sides_go_on(self):
+        self.begin()
+        user = {"password": "a password", "role": "viewer"}
+        as_admin = lambda i, *words: self.call(i, "admin", PASSWORD, *words)  # noqa: E731
+        for name in ("both", "goes"):
+            as_admin(0, "POST", "/users", {"username": name, **user})
+        self.cut()
         as_admin(0, "POST", "/users", {"username": "here", **user})
         as_admin(2, "POST", "/users", {"username": "there", **user})
         as_admin(0, "DELETE", "/users/goes")
         as_admin(0, "POST", "/users/both/change_pwd", {"old_pwd": "a password", "new_pwd": "the former"})
         as_admin(2, "POST", "/users/both/change_pwd", {"old_pwd": "a password", "new_pwd": "the latter"})
         self.comes(lambda: self.logins("there", "a password", [0, 1]), [401] * 2)
-        nodes.mend(2)
-        nodes.await_linked(seconds=2 * WAIT)
+        self.mend()
         for name, password, status in (("here", "a password", 200), ("there", "a password", 200), ("goes", "a password", 401),
                                        ("both", "the latter", 200), ("both", "the former", 401)):
             until(lambda n=name, p=password, s=status: self.logins(n, p) == [s] * 3, WAIT, name)

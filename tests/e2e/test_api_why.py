@@ -3,8 +3,7 @@
 import unittest
 
 import wire
-from api import PASSWORD, Api, ApiCase, cluster_password
-from cluster import ClusterCase
+from api import ApiCase, ApiClusterCase
 from harness import until
 
 WAIT = 20
@@ -79,17 +78,7 @@ class WhyCalls(ApiCase):
         self.assertEqual(node.open.get("/why", clientid="c").status, 401)
 
 
-class WhyOfACluster(ClusterCase, ApiCase):
-    def api_cluster(self, with_http=(0, 1, 2)):
-        """Three nodes, of which these have HTTP, and the API of the first one."""
-        ports = {i: self.http_port() for i in with_http}
-        nodes = self.cluster(3, each={i: {"dashboard.listeners.http.enable": True, "dashboard.listeners.http.bind": f"127.0.0.1:{p}"}
-                                      for i, p in ports.items()})
-        password = cluster_password([nodes[i] for i in with_http])
-        api = Api(ports[0]).logged_in("admin", password)
-        self.assertEqual(api.post("/users/admin/change_pwd", {"old_pwd": password, "new_pwd": PASSWORD}).status, 204)
-        return nodes, Api(ports[0]).logged_in("admin", PASSWORD)
-
+class WhyOfACluster(ApiClusterCase):
     def await_code(self, api, code, **query):
         until(lambda: api.get("/why", **query).data["code"] == code, WAIT, code)
         return api.get("/why", **query)
@@ -121,6 +110,29 @@ class WhyOfACluster(ClusterCase, ApiCase):
         answer = api.get("/why", clientid="m")
         self.assertEqual({e["node"] for e in events(answer, "connected")}, {nodes.name(1), nodes.name(2)})
         self.assertEqual([e["node"] for e in events(answer, "session_moved")], [nodes.name(1)])
+
+    def test_a_link_that_was_down(self):
+        """What waited, what was given up, and that it is over: from the nodes that were on the other side."""
+        nodes, api = self.api_cluster()
+        node, peer = nodes.name(0), nodes.name(2)
+        props = [(wire.SESSION_EXPIRY, 1000)]
+        self.connected(nodes[2], "c", props=props).subscribe("d/1", 1)
+        self.await_code(api, "WOULD_ARRIVE", clientid="c", topic="d/1")
+        nodes[2].kill()
+        finding = lambda code: [f for f in api.get("/why", topic="d/1").data["findings"] if f["code"] == code  # noqa: E731
+                                and (f["params"]["node"], f["params"]["peer"]) == (node, peer)]
+        until(lambda: finding("LINK_DOWN") or finding("GIVEN_UP"), WAIT, lambda: api.get("/why", topic="d/1"))
+        until(lambda: finding("GIVEN_UP"), 3 * WAIT, lambda: api.get("/why", topic="d/1"))
+        self.assertEqual(finding("GIVEN_UP")[0]["level"], "problem")
+        self.assertIn(f"{node} gave up {peer} (", nodes[0].cli("ctl", "why", "topic", "d/1").stdout)
+        nodes.start([2])
+        self.connected(nodes[2], "c", props=props, clean=False)
+        answer = self.await_code(api, "WAS_GIVEN_UP", clientid="c", topic="d/1")
+        self.assertEqual((answer.data["verdict"], answer.data["params"]["peer"]), ("yes", peer), answer)
+        until(lambda: finding("LINK_WAS_DOWN"), WAIT, lambda: api.get("/why", topic="d/1"))
+        self.assertEqual(codes(api.get("/why", topic="d/1")).count("LINK_DOWN"), 0)
+        self.connected(nodes[0], "p").publish("d/1", b"x", 1)
+        self.await_code(api, "SENT", clientid="c", topic="d/1")
 
     def test_nodes_that_are_down_are_named(self):
         nodes, api = self.api_cluster((0, 2))

@@ -102,6 +102,56 @@ class Packets(MountCase):
             got = client.recv_publish("back/again")
             self.assertTrue(got.prop(ALIAS))
 
+    def request(self, asker, responder, listens, asks, answers_to):
+        """A request with a Response Topic, seen by the responder, and the answer of one who does what it says."""
+        asker.subscribe(f"answers/{asker.id}", 1)
+        responder.subscribe(listens, 1)
+        props = [(wire.PAYLOAD_FORMAT, 1), (wire.RESPONSE_TOPIC, answers_to), (wire.CORRELATION, b"\x08\x00\x01r"), (wire.USER_PROPERTY, ("k", "v"))]
+        asker.publish(asks, b"?", 1, props=props)
+        got = responder.recv_publish(listens)
+        self.assertEqual((got.prop(wire.CORRELATION), got.prop(wire.PAYLOAD_FORMAT), got.prop(wire.USER_PROPERTY)), (b"\x08\x00\x01r", 1, ("k", "v")))
+        responder.publish(got.prop(wire.RESPONSE_TOPIC), b"!", 1)
+        self.assertEqual(asker.recv_publish(f"answers/{asker.id}").payload, b"!")
+        return got.prop(wire.RESPONSE_TOPIC)
+
+    def test_requests_and_responses(self):
+        """Within one prefix the Response Topic is as the asker wrote it; from outside it is whole, and either can be the one that asks."""
+        node = self.mounted("m/")
+        outside, one, other = self.connected(node, "outside"), self.inside(node, "one"), self.inside(node, "other")
+        self.assertEqual(self.request(one, other, "serve/1", "serve/1", "answers/one"), "answers/one")
+        self.assertEqual(self.request(one, outside, "m/serve/2", "serve/2", "answers/one"), "m/answers/one")
+        outside.subscribe("m/back", 1)
+        outside.publish("m/serve/1", b"?", 1, props=[(wire.RESPONSE_TOPIC, "m/back")])
+        other.publish(other.recv_publish("serve/1").prop(wire.RESPONSE_TOPIC), b"!", 1)
+        self.assertEqual(outside.recv_publish("m/back").payload, b"!")
+        # What is under another prefix, or the server's, stays as it is.
+        for topic in ("back", "$SYS/x", "m"):
+            outside.publish("m/serve/1", b"?", 1, props=[(wire.RESPONSE_TOPIC, topic)])
+            self.assertEqual(other.recv_publish("serve/1").prop(wire.RESPONSE_TOPIC), topic)
+        one.publish("serve/2", b"?", 1, props=[(wire.RESPONSE_TOPIC, "$SYS/x")])
+        self.assertEqual(outside.recv_publish("m/serve/2").prop(wire.RESPONSE_TOPIC), "$SYS/x")
+
+    def test_response_topics_that_are_kept(self):
+        """In wills, in retained messages and in queues, over a restart."""
+        node = self.mounted("m/")
+        with_response = [(wire.RESPONSE_TOPIC, "answers")]
+        away = self.inside(node, "away", LONG)
+        away.subscribe("gone", 1)
+        away.close()
+        client = self.inside(node, will=Will("gone", b"bye", qos=1, props=with_response))
+        client.publish("kept", b"x", 1, retain=True, props=with_response)
+        outside = self.connected(node)
+        outside.subscribe([("m/kept", 1), ("m/gone", 1)])
+        self.assertEqual(outside.recv_publish("m/kept").prop(wire.RESPONSE_TOPIC), "m/answers")
+        client.close()
+        self.assertEqual(outside.recv_publish("m/gone").prop(wire.RESPONSE_TOPIC), "m/answers")
+        node.stop()
+        node.start()
+        away = self.inside(node, "away", LONG, clean=False)
+        self.assertEqual(away.recv_publish("gone").prop(wire.RESPONSE_TOPIC), "answers")
+        away.subscribe("kept")
+        self.assertEqual(away.recv_publish("kept").prop(wire.RESPONSE_TOPIC), "answers")
+
     def test_exclusive_delayed_and_sys(self):
         node = self.mounted("m/", **{"mqtt.exclusive_subscription": True})
         outside, client = self.connected(node), self.inside(node)

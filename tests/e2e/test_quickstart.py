@@ -68,6 +68,7 @@ class Quickstart(Case):
         self.assertLess(len(first.stdout.split("\n")), 25, "short enough to be read")
         self.try_what_it_says(first.stdout)
         self.try_tls()
+        self.try_ctl(first.stdout)
 
         again = self.run_it()
         self.assertIn("Covey is running already", again.stdout)
@@ -94,6 +95,16 @@ class Quickstart(Case):
         output.wait_for_line("Subscribed")
         subprocess.run(pub, shell=True, check=True, timeout=20)
         output.wait_for(lambda lines: "hello" in lines, what="hello")
+
+    def try_ctl(self, text):
+        """As it is printed, from anywhere; and as the README has it, in the clone."""
+        printed = re.search(r"(?m)^  (.*ctl status)$", text)[1]
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            written = re.search(r"`(build/release/covey [^`]*ctl status)`", file.read())[1]
+        for command, folder in ((printed, "/"), (written, self.clone)):
+            done = subprocess.run(command, shell=True, cwd=folder, env=harness.environment(), capture_output=True, text=True, timeout=20, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), command)
+            self.assertIn("is started", done.stdout)
 
     def try_tls(self):
         done = subprocess.run(["mosquitto_pub", "--cafile", f"{self.clone}/data/certs/ca.pem", "-h", "localhost", "-p",

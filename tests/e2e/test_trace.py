@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces of a client, a topic and an address: what stands in the file, what never does, and how they end."""
 import os
+import re
 import threading
 import unittest
 
@@ -150,12 +151,83 @@ class Trace(Case):
         self.start(node, "client", "one-more", status=1)
         for words in (("stop", "nothing"), ("delete", "nothing"), ("delete", "../../covey")):
             self.assertEqual(node.cli("ctl", "trace", *words).returncode, 1)
-        # A file of an earlier life stays until it is deleted.
-        self.assertEqual(node.stop(), 0)
+
+    def kept(self, node, name):
+        return os.path.join(node.data, "trace", f"{name}.trace")
+
+    def end_comes(self, node, name):
+        """While the node is down, the time of this trace passes."""
+        with open(self.kept(node, name), encoding="utf-8") as file:
+            text = file.read()
+        with open(self.kept(node, name), "w", encoding="utf-8") as file:
+            file.write(re.sub("end_ms=.*", "end_ms=1", text))
+
+    def statuses(self, node):
+        found = re.findall("name=([^,]*), status=([a-z]*)", node.cli("ctl", "trace", "list").stdout)
+        return dict(found)
+
+    def test_restarts(self):
+        """What has not reached its time goes on, from the first CONNECT; what has ended stays to be read."""
+        node = self.traced("client", "c1", "--to", "on", "--payload", "text", "--duration", "1h")
+        self.start(node, "topic", "grüezi/#", "--to", "topics")
+        self.start(node, "ip_address", "127.0.0.1", "--to", "stopped")
+        self.start(node, "client", "c1", "--to", "over")
+        self.stopped(node, "stopped")
+        for life, end in enumerate((node.stop, node.kill, None)):
+            client = self.connected(node, client_id="c1")
+            client.publish(f"grüezi/{life}", b"content", qos=1)
+            for name in ("on", "topics"):
+                until(lambda f=name, n=life: f'topic="grüezi/{n}"' in self.text(node, f), WAIT, name)
+            if end:
+                end()
+                self.end_comes(node, "over")
+                node.start()
+                self.assertEqual(self.statuses(node), {"on": "running", "topics": "running", "stopped": "stopped", "over": "stopped"})
+        life = [["received CONNECT", 'client_id="c1"'], ["received PUBLISH", 'topic="grüezi/', 'payload="content"']]
+        self.has(self.stopped(node, "on"), *life, ["has started again"], *life, ["has started again"], *life)
+        self.assertNotIn("payload", self.stopped(node, "topics"))
+        self.assertNotIn("grüezi/1", self.text(node, "stopped") + self.text(node, "over"))
+        for name in ("on", "topics", "stopped", "over"):
+            self.assertEqual(node.cli("ctl", "trace", "delete", name).stdout, "ok\n")
+        self.assertEqual(os.listdir(os.path.join(node.data, "trace")), [])
+        node.kill()
         node.start()
-        self.start(node, "client", "c1", "--to", "t", status=1)
-        self.assertEqual(node.cli("ctl", "trace", "delete", "t").stdout, "ok\n")
-        self.start(node, "client", "c1", "--to", "t")
+        self.assertEqual(self.statuses(node), {})
+
+    def test_what_a_crash_has_left(self):
+        """A line that was cut, a file that was not finished, one that is damaged, a full one."""
+        node = self.traced("client", "c1", "--to", "cut", settings={"trace.max_file_size": "4KB"})
+        for name in ("damaged", "full", "gone"):
+            self.start(node, "client", "c1", "--to", name)
+        node.kill()
+        with open(os.path.join(node.data, "trace", "cut.log"), "a", encoding="utf-8") as file:
+            file.write("2026-11-27T10:00:00.416Z half a li")
+        with open(os.path.join(node.data, "trace", "full.log"), "a", encoding="utf-8") as file:
+            file.write("x" * 4095 + "\n")
+        os.unlink(os.path.join(node.data, "trace", "gone.log"))
+        with open(self.kept(node, "cut") + ".new", "w", encoding="utf-8") as file:
+            file.write("running=")
+        with open(self.kept(node, "damaged"), "w", encoding="utf-8") as file:
+            file.write("running=1\nby=7\n")
+        node.start()
+        until(lambda: self.statuses(node) == {"cut": "running", "full": "stopped", "gone": "running"}, WAIT, lambda: self.statuses(node))
+        self.assertIn("trace not resumed", node.log())
+        self.assertIn('ended="the file is full"', node.cli("ctl", "trace", "list").stdout)
+        self.assertRegex(self.stopped(node, "cut"), r"half a li\n20[^\n]*has started again\n")
+        self.assertIn("has started again", self.stopped(node, "gone"))
+        for name in ("cut", "damaged", "full", "gone"):
+            self.assertEqual(node.cli("ctl", "trace", "delete", name).stdout, "ok\n")
+        self.assertEqual(os.listdir(os.path.join(node.data, "trace")), [])
+
+    def test_the_bound_holds_over_restarts(self):
+        node = self.node()
+        for i in range(30):
+            self.start(node, "client", f"c{i}", "--to", f"n{i}")
+        node.kill()
+        node.start()
+        self.assertEqual(len(self.statuses(node)), 30)
+        self.start(node, "client", "one-more", status=1)
+        self.start(node, "client", "c1", "--to", "n1", status=1)
 
     def test_more_than_can_be_written(self):
         """Events are lost and counted rather than messages held up."""

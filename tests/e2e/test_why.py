@@ -125,6 +125,40 @@ class Why(WhyCase):
         pub.expect_disconnect(0x90)
         self.says(node, "client p", "No: p is not connected", 'fault clientid="p"', "disconnected It broke the protocol")
 
+    def test_who_reads_too_slowly(self):
+        """QoS 0 to a connection that takes no more; QoS 1 to a client that acknowledges nothing."""
+        node = self.node({"mqtt.max_mqueue_len": 1})
+        slow, pub = self.connected(node, client_id="slow"), self.connected(node, client_id="p")
+        slow.subscribe("fast", 0)
+        flood = b"".join(wire.publish("fast", bytes(60000), 0, None, False, False, (), wire.V5) for _ in range(20))
+
+        def fits():
+            pub.send(flood)
+            pub.barrier()
+            return 'slow_reader clientid="slow" topic="fast"' in self.why(node, "client", "slow", "topic", "fast")
+        until(fits, WAIT, lambda: self.why(node, "client", "slow", "topic", "fast"))
+        self.says(node, "client slow topic fast", "No: slow reads more slowly than it is sent to", "slow_reader It reads too slowly",
+                  "! messages dropped in this session")
+        idle = self.connected(node, client_id="idle", props=[(wire.RECEIVE_MAX, 1)])
+        idle.subscribe("q", 1)
+        for _ in range(3):
+            pub.publish("q", b"", qos=1, expect=(0, 0x97))
+        idle.recv_publish("q", ack=False)
+        self.says(node, "client idle topic q", "No: the queue of idle is full", 'queue_full clientid="idle" topic="q"')
+
+    def test_what_an_overload_sheds(self):
+        node = self.node()
+        sub, pub = self.connected(node, client_id="c1"), self.connected(node, client_id="p")
+        sub.subscribe("t", 1)
+        memory = {"overload_protection.enable": True, "overload_protection.max_memory": "1MB", "overload_protection.critical_memory": "2MB"}
+        node.configure({**node.settings, **memory})
+        self.assertEqual(node.cli("ctl", "reload").returncode, 0)
+        until(lambda: node.cli("ctl", "olp").stdout.count("level=critical") == 2, WAIT, lambda: node.cli("ctl", "olp").stdout)
+        pub.publish("t", b"shed")
+        pub.barrier()
+        self.says(node, "client c1 topic t", "No: at", 'overload clientid="p" topic="t" The node has more to do than it can')
+        self.says(node, "topic t", "Yes: 1 connected subscription matches t", 'overload clientid="p"')
+
     def test_what_is_watched(self):
         node = self.node()
         sub, pub = self.connected(node, client_id="c1"), self.connected(node, client_id="p")

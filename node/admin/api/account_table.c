@@ -16,10 +16,13 @@ void account_table_init(struct account_table *t)
         t->all[k] = json_object();
         t->gone[k] = json_object();
     }
+    t->users = json_incref(t->all[ACCOUNT_USER]);
+    t->saved[0] = 0;
 }
 
 void account_table_fini(struct account_table *t)
 {
+    json_decref(t->users);
     for (int k = 0; k < ACCOUNT_KINDS; k++) {
         json_decref(t->all[k]);
         json_decref(t->gone[k]);
@@ -67,6 +70,29 @@ json_t *account_tombstone(uint64_t stamp, uint64_t node)
     json_put(o, "stamp", json_of_u64(stamp));
     json_put(o, "node", json_of_u64(node));
     return o;
+}
+
+bool account_is_admin(const json_t *user)
+{
+    const char *role = json_str(user, "role");
+    return role && strcmp(role, "administrator") == 0;
+}
+
+void account_past_keep(json_t *user, const json_t *before)
+{
+    const json_t *was = account_is_gone(before) ? json_object_get(before, "was") : before;
+    json_t *until = json_object_get(account_is_admin(before) ? user : before,
+                                    account_is_admin(before) ? "stamp" : "admin_until");
+    json_object_del(user, "admin_until");
+    if (account_is_admin(user) || !until)
+        return;
+    json_put(user, "admin_until", json_incref(until));
+    if (!account_is_gone(user))
+        return;
+    json_t *copy = json_copy((json_t *)(uintptr_t)was);
+    json_put(copy, "role", json_of_str("administrator"));
+    json_object_del(copy, "admin_until");
+    json_put(user, "was", copy);
 }
 
 static char *sorted_text(const json_t *record)
@@ -137,7 +163,7 @@ bool account_table_trim(struct account_table *t, enum account_kind kind, char ou
         return false;
     json_object_foreach(t->gone[kind], name, record)
     {
-        if (json_int(record, "stamp", 0) < stamp) {
+        if (json_int(record, "stamp", 0) < stamp && strcmp(name, t->saved) != 0) {
             stamp = json_int(record, "stamp", 0);
             oldest = name;
         }
@@ -153,7 +179,70 @@ bool account_table_trim(struct account_table *t, enum account_kind kind, char ou
 bool account_table_first_is_over(const struct account_table *t)
 {
     const json_t *first = json_object_get(t->all[ACCOUNT_USER], first_user);
-    return json_bool(first, "first", false) && json_object_size(t->all[ACCOUNT_USER]) > 1;
+    return json_bool(first, "first", false) && (json_object_size(t->all[ACCOUNT_USER]) > 1 || *t->saved);
+}
+
+/* ---- the last administrator ----------------------------------------------------------------------- */
+
+/* The user of a first start is none that somebody has chosen. */
+static bool has_admin(const struct account_table *t)
+{
+    const char *name;
+    json_t *user;
+    json_object_foreach(t->all[ACCOUNT_USER], name, user)
+    {
+        if (account_is_admin(user) && !json_bool(user, "first", false))
+            return true;
+    }
+    return false;
+}
+
+struct lost {
+    const char *name;
+    const json_t *record;
+};
+
+static void lost_look(struct lost *best, const char *name, const json_t *record)
+{
+    const json_t *was = json_object_get(record, "was");
+    int64_t until = json_int(record, "admin_until", 0);
+    if (until <= 0 || (account_is_gone(record) && (!account_is_whole(ACCOUNT_USER, was) ||
+                                                   account_is_gone(was) || !account_is_admin(was))))
+        return;
+    int by = best->name ? int_compare(until, json_int(best->record, "admin_until", 0)) : 1;
+    if (!by)
+        by = rank_compare(record, best->record);
+    if (by > 0 || (!by && strcmp(name, best->name) > 0))
+        *best = (struct lost){name, record};
+}
+
+void account_table_settle(struct account_table *t)
+{
+    struct lost best = {0};
+    const char *name;
+    json_t *record, *users = t->all[ACCOUNT_USER];
+    json_decref(t->users);
+    t->users = json_incref(users);
+    t->saved[0] = 0;
+    if (has_admin(t))
+        return;
+    json_object_foreach(users, name, record) lost_look(&best, name, record);
+    json_object_foreach(t->gone[ACCOUNT_USER], name, record) lost_look(&best, name, record);
+    size_t n = best.name ? strlen(best.name) : 0;
+    if (!n || n > ACCOUNT_NAME_MAX)
+        return;
+    const json_t *was = json_object_get(best.record, "was");
+    json_t *back = json_copy((json_t *)(uintptr_t)(account_is_gone(best.record) ? was : best.record));
+    json_put(back, "role", json_of_str("administrator"));
+    memcpy(t->saved, best.name, n + 1);
+    json_decref(t->users);
+    t->users = json_copy(users);
+    json_put(t->users, t->saved, back);
+}
+
+const json_t *account_table_now(const struct account_table *t, enum account_kind kind)
+{
+    return kind == ACCOUNT_USER ? t->users : t->all[kind];
 }
 
 /* ---- items ---------------------------------------------------------------------------------------- */

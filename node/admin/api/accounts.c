@@ -38,6 +38,15 @@ bool account_is_sound(enum account_kind kind, struct bytes name, struct bytes re
     return is_sound;
 }
 
+static void settle(struct accounts *a)
+{
+    char before[ACCOUNT_NAME_MAX + 1];
+    memcpy(before, a->table.saved, sizeof before);
+    account_table_settle(&a->table);
+    if (*a->table.saved && strcmp(before, a->table.saved) != 0)
+        LOG(a->env->conf.log, LOG_WARNING, "api last administrator taken back name=%s", a->table.saved);
+}
+
 /* ---- reading the store ---------------------------------------------------------------------------- */
 
 /* A record of a version that kept them per node: as old as it is. One whose password is still that of the
@@ -96,6 +105,7 @@ static bool all_load(struct accounts *a)
     if (is_read)
         store_read_end(r);
     store_reader_free(r);
+    settle(a);
     return is_read;
 }
 
@@ -163,8 +173,10 @@ static void change_stored(void *arg)
     if (c->result != OK)
         LOG(a->env->conf.log, LOG_ERROR, "api account not stored error=\"%s\"", err_name(c->result));
     /* What came from another node stays in memory, and is asked for again by the next start. */
-    if (c->result != OK && c->name && account_table_get(&a->table, c->kind, c->name) == c->record)
+    if (c->result != OK && c->name && account_table_get(&a->table, c->kind, c->name) == c->record) {
         account_table_put(&a->table, c->kind, c->name, c->before ? json_incref(c->before) : NULL);
+        settle(a);
+    }
     if (c->result == OK && json_bool(c->before, "first", false) && !first_user(a))
         first_user_file_remove(&a->env->conf);
     bool is_told = c->result == OK && c->name && a->tell;
@@ -210,6 +222,7 @@ static void put(struct accounts *a, enum account_kind kind, const char *name, js
     c->arg = arg;
     record_store(&c->batch, kind, name, record);
     account_table_put(&a->table, kind, name, record);
+    settle(a);
     change_submit(c);
 }
 
@@ -284,12 +297,25 @@ static void first_user_begin(struct accounts *a)
 
 /* ---- changes -------------------------------------------------------------------------------------- */
 
+/* Somebody goes on with the users as they are: who was taken back stays, whoever comes. */
+static void saved_keep(struct accounts *a, const char *changed)
+{
+    char name[ACCOUNT_NAME_MAX + 1];
+    memcpy(name, a->table.saved, sizeof name);
+    if (*name && strcmp(name, changed) != 0)
+        account_put(a, ACCOUNT_USER, name,
+                    json_copy((json_t *)(uintptr_t)account_find(a, ACCOUNT_USER, name)), NULL, NULL);
+}
+
 void account_put(struct accounts *a, enum account_kind kind, const char *name, json_t *record,
                  void (*done)(void *arg, enum err result), void *arg)
 {
     struct node *node = a->env->conf.node;
+    if (kind == ACCOUNT_USER)
+        saved_keep(a, name);
     uint64_t stamp = node_stamp(node, admin_wall_ms()), tag = node_tag(node) >> 1;
-    const char *hash = json_str(account_find(a, kind, name), "hash"), *next = json_str(record, "hash");
+    const json_t *now = account_find(a, kind, name);
+    const char *hash = json_str(now, "hash"), *next = json_str(record, "hash");
     if (record) {
         json_put(record, "stamp", json_of_u64(stamp));
         json_put(record, "node", json_of_u64(tag));
@@ -297,8 +323,12 @@ void account_put(struct accounts *a, enum account_kind kind, const char *name, j
         json_object_del(record, "salt");
         if (kind == ACCOUNT_USER && (!hash || strcmp(hash, next) != 0))
             json_put(record, "since", json_of_u64(stamp));
+    } else {
+        record = account_tombstone(stamp, tag);
     }
-    put(a, kind, name, record ? record : account_tombstone(stamp, tag), done, arg);
+    if (kind == ACCOUNT_USER)
+        account_past_keep(record, now ? now : account_table_get(&a->table, kind, name));
+    put(a, kind, name, record, done, arg);
 }
 
 bool account_name_is_good(const char *name)
@@ -318,18 +348,14 @@ json_t *account_user_new(const char *hash, const char *role, const char *descrip
     return record;
 }
 
-static bool is_admin(const json_t *user)
-{
-    return strcmp(json_str(user, "role"), "administrator") == 0;
-}
-
 bool accounts_last_admin_is(const struct accounts *a, const json_t *user)
 {
     unsigned n = 0;
     const char *name;
     json_t *other;
-    json_object_foreach((json_t *)(uintptr_t)accounts_all(a, ACCOUNT_USER), name, other) n += is_admin(other);
-    return is_admin(user) && n == 1;
+    json_object_foreach((json_t *)(uintptr_t)accounts_all(a, ACCOUNT_USER), name, other) n +=
+        account_is_admin(other);
+    return account_is_admin(user) && n == 1;
 }
 
 static bool item_merge(struct accounts *a, const json_t *item, struct store_batch *batch)
@@ -354,9 +380,11 @@ void accounts_merge(struct accounts *a, const json_t *items)
     size_t i, n = 0;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)items, i, item) n += item_merge(a, item, &c->batch);
+    settle(a);
     if (account_table_first_is_over(&a->table)) {
         account_table_put(&a->table, ACCOUNT_USER, "admin", NULL);
         record_store(&c->batch, ACCOUNT_USER, "admin", NULL);
+        settle(a);
     }
     if (n)
         change_submit(c);
@@ -428,12 +456,12 @@ const struct account_table *accounts_table(const struct accounts *a)
 
 const json_t *accounts_all(const struct accounts *a, enum account_kind kind)
 {
-    return a->table.all[kind];
+    return account_table_now(&a->table, kind);
 }
 
 const json_t *account_find(const struct accounts *a, enum account_kind kind, const char *name)
 {
-    return json_object_get(a->table.all[kind], name);
+    return json_object_get(account_table_now(&a->table, kind), name);
 }
 
 /* ---- hashes --------------------------------------------------------------------------------------- */

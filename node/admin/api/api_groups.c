@@ -162,7 +162,7 @@ API_SHAPE(group_shape, "shared_group", API_HAS("topic", STRING, "As it is subscr
           API_HAS("strategy", STRING, "How the member is chosen, as this node is configured"),
           API_HAS("members", INT, "Members on all nodes"),
           API_HAS("connected", INT, "Those with a connection"),
-          {"nodes", API_ARRAY, API_REQUIRED, 0, 0, NULL, &node_shape, "Where they are"});
+          API_HAS_OF("nodes", ARRAY, node_shape, "Where they are"));
 static const struct api_field groups_query[] = {
     WALK_PAGE_FIELDS,
     API_MAY("node", STRING, "Only members of this node"),

@@ -116,8 +116,8 @@ static const struct api_shape login_shape = {
     (const struct api_field[]){
         {"token", API_STRING, API_REQUIRED, 0, 0, NULL, NULL, "For the header Authorization: Bearer TOKEN"},
         {"version", API_STRING, API_REQUIRED, 0, 0, NULL, NULL, "Version of the node"},
-        {"license", API_OBJECT, API_REQUIRED, 0, 0, NULL, &license_shape, "For clients that look for it"},
-        {"role", API_STRING, API_REQUIRED, 0, 0, "administrator|viewer", NULL, "What the user may do"},
+        API_HAS_OF("license", OBJECT, license_shape, "For clients that look for it"),
+        API_HAS_WORD("role", "administrator|viewer", "What the user may do"),
         {"must_change_password", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL,
          "Nothing else is permitted before the password is changed"},
         {0},
@@ -138,7 +138,7 @@ static const struct api_shape current_shape = {
     "current_user",
     (const struct api_field[]){
         {"username", API_STRING, API_REQUIRED, 0, 0, NULL, NULL, "Name of the user"},
-        {"role", API_STRING, API_REQUIRED, 0, 0, "administrator|viewer", NULL, "What the user may do"},
+        API_HAS_WORD("role", "administrator|viewer", "What the user may do"),
         {"must_change_password", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL,
          "Nothing else is permitted before the password is changed"},
         {0},

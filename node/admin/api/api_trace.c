@@ -226,15 +226,15 @@ static void log_piece(struct api_call *c)
 static const struct api_shape sizes_shape = {"trace_sizes", (const struct api_field[]){{0}}, API_OPEN_REST,
                                              API_INT};
 API_SHAPE(trace_shape, "trace", API_HAS("name", STRING, "Its name"),
-          {"type", API_STRING, API_REQUIRED, 0, 0, "clientid|topic|ip_address", NULL, "What is traced"},
+          API_HAS_WORD("type", "clientid|topic|ip_address", "What is traced"),
           API_MAY("clientid", STRING, "This client"), API_MAY("topic", STRING, "What fits this filter"),
           API_MAY("ip_address", STRING, "This address"),
-          {"status", API_STRING, API_REQUIRED, 0, 0, "running|stopped", NULL, "Whether it runs on any node"},
+          API_HAS_WORD("status", "running|stopped", "Whether it runs on any node"),
           API_HAS("start_at", TIME, "Since when"), API_HAS("end_at", TIME, "Until when"),
-          {"log_size", API_OBJECT, API_REQUIRED, 0, 0, NULL, &sizes_shape, "Bytes of the file of each node"});
+          API_HAS_OF("log_size", OBJECT, sizes_shape, "Bytes of the file of each node"));
 API_SHAPE(trace_body, "trace_new",
           {"name", API_STRING, API_REQUIRED, 1, TRACE_NAME_MAX, NULL, NULL, "Letters, digits, _ and -"},
-          {"type", API_STRING, API_REQUIRED, 0, 0, "clientid|topic|ip_address", NULL, "What is traced"},
+          API_HAS_WORD("type", "clientid|topic|ip_address", "What is traced"),
           {"clientid", API_STRING, 0, 1, TRACE_VALUE_MAX, NULL, NULL, "This client"},
           {"topic", API_STRING, 0, 1, TRACE_VALUE_MAX, NULL, NULL, "What fits this filter"},
           {"ip_address", API_STRING, 0, 1, TRACE_VALUE_MAX, NULL, NULL, "This address"},
@@ -247,7 +247,7 @@ API_SHAPE(stopped_shape, "trace_stopped", API_HAS("name", STRING, "Its name"),
 API_SHAPE(meta_shape, "trace_meta", API_HAS("position", INT, "Where the next piece begins"),
           API_HAS("bytes", INT, "Of this piece"));
 API_SHAPE(piece_shape, "trace_log", API_HAS("items", STRING, "Lines of the file"),
-          {"meta", API_OBJECT, API_REQUIRED, 0, 0, NULL, &meta_shape, "Where it is"});
+          API_HAS_OF("meta", OBJECT, meta_shape, "Where it is"));
 static const struct api_field piece_query[] = {
     API_MAY("node", STRING, "The node whose file it is"),
     {"position", API_INT, 0, 0, INT64_MAX / 2, NULL, NULL, "Where the piece begins; 0"},

@@ -243,12 +243,12 @@ API_SHAPE(counts_shape, "topic_counts", API_HAS("messages.in.count", INT, "From 
           API_HAS("messages.qos2.out.count", INT, "Of QoS 2"));
 API_SHAPE(metrics_shape, "topic_metrics", API_HAS("topic", STRING, "A topic, no filter"),
           API_HAS("create_time", TIME, "Since when it is counted"),
-          {"metrics", API_OBJECT, API_REQUIRED, 0, 0, NULL, &counts_shape, "Sums of the nodes"});
+          API_HAS_OF("metrics", OBJECT, counts_shape, "Sums of the nodes"));
 API_SHAPE(topic_body, "topic_metrics_new",
           {"topic", API_STRING, API_REQUIRED, 1, 65535, NULL, NULL, "A topic, no filter"});
 API_SHAPE(reset_body, "topic_metrics_reset",
           {"topic", API_STRING, API_REQUIRED, 1, 65535, NULL, NULL, "A topic that is looked at"},
-          {"action", API_STRING, API_REQUIRED, 0, 0, "reset", NULL, "From zero again"});
+          API_HAS_WORD("action", "reset", "From zero again"));
 API_SHAPE(slow_shape, "slow_subscription", API_HAS("clientid", STRING, "Client identifier"),
           API_HAS("node", STRING, "The node that has it"), API_HAS("topic", STRING, "Of the message"),
           API_HAS("timespan", INT, "Milliseconds until it was acknowledged, the longest"),

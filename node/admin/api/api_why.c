@@ -64,20 +64,25 @@ static void merge(struct api_call *c)
 
 /* ---- the table ------------------------------------------------------------------------------------ */
 
+/* Fields that come in pairs. */
+#define WHY_BOUNDED(name, what, max) API_HAS(name, INT, what), API_HAS(max, INT, "At most; 0: no bound")
+#define WHY_SUBSCRIBERS(name, what, connected) \
+    API_MAY(name, INT, what), API_MAY(connected, INT, "Of those, with a connection")
+#define WHY_CODE(help) \
+    API_HAS("code", STRING, help), API_HAS_OF("params", OBJECT, params_shape, "What it is about")
+
 API_SHAPE(params_shape, "why_params", API_MAY("clientid", STRING, "The client"),
           API_MAY("topic", STRING, "The topic"), API_MAY("filter", STRING, "A topic filter"),
           API_MAY("at", STRING, "When it happened"), API_MAY("reason", STRING, "Why, in English"),
-          API_MAY("node", STRING, "A node"), API_MAY("event", STRING, "As in events"),
+          API_MAY("node", STRING, "A node"), API_MAY("peer", STRING, "Another node"),
+          API_MAY("event", STRING, "As in events"),
           API_MAY("publisher", STRING, "Who published; empty: not known"),
           API_MAY("count", STRING, "How many"), API_MAY("max", STRING, "At most; 0: no bound"),
           API_MAY("waiting", STRING, "Messages that wait"), API_MAY("bytes", STRING, "Bytes"),
           API_MAY("qos", STRING, "At most"),
           API_MAY("how", STRING, "case, slash or dollar: in what a filter differs"));
-API_SHAPE(finding_shape, "why_finding",
-          {"level", API_STRING, API_REQUIRED, 0, 0, "problem|note", NULL, "Whether it stands in the way"},
-          API_HAS("code", STRING, "The same in all languages"),
-          {"params", API_OBJECT, API_REQUIRED, 0, 0, NULL, &params_shape, "What it is about"},
-          API_HAS("text", STRING, "In English"));
+API_SHAPE(finding_shape, "why_finding", API_HAS_WORD("level", "problem|note", "Whether it stands in the way"),
+          WHY_CODE("The same in all languages"), API_HAS("text", STRING, "In English"));
 API_SHAPE(client_shape, "why_client", API_HAS("node", STRING, "The node that has the session"),
           API_HAS("connected", BOOL, "Whether there is a connection"),
           API_HAS("since", TIME, "Since when that is so"), API_MAY("ip_address", STRING, "Its address"),
@@ -86,9 +91,8 @@ API_SHAPE(client_shape, "why_client", API_HAS("node", STRING, "The node that has
           API_HAS("clean_start", BOOL, "Whether it asked for a new session"),
           API_HAS("expiry_interval", INT, "Seconds that the session outlives its connection"),
           API_HAS("subscriptions", INT, "All of its subscriptions"),
-          API_HAS("queued", INT, "Messages that wait"), API_HAS("queue_max", INT, "At most; 0: no bound"),
-          API_HAS("queued_bytes", INT, "Their bytes"),
-          API_HAS("queue_bytes_max", INT, "At most; 0: no bound"),
+          WHY_BOUNDED("queued", "Messages that wait", "queue_max"),
+          WHY_BOUNDED("queued_bytes", "Their bytes", "queue_bytes_max"),
           API_HAS("keeps_qos0", BOOL, "Whether QoS 0 is kept for it while it is offline"),
           API_HAS("upgrades_qos", BOOL, "Whether messages are sent with the QoS of the subscription"),
           API_HAS("inflight", INT, "Messages sent and not acknowledged"),
@@ -101,10 +105,9 @@ API_SHAPE(client_shape, "why_client", API_HAS("node", STRING, "The node that has
           API_MAY("receive_why", STRING, "Why not"), API_MAY("publish_why", STRING, "Why not"),
           API_MAY("near", STRING, "In what a filter differs that nearly matches: case, slash or dollar"),
           API_MAY("near_filter", STRING, "That filter"));
-API_SHAPE(state_shape, "why_topic", API_MAY("sessions", INT, "Plain subscriptions that match"),
-          API_MAY("connected", INT, "Of those, with a connection"),
-          API_MAY("members", INT, "Shared subscriptions that match"),
-          API_MAY("members_connected", INT, "Of those, with a connection"),
+API_SHAPE(state_shape, "why_topic",
+          WHY_SUBSCRIBERS("sessions", "Plain subscriptions that match", "connected"),
+          WHY_SUBSCRIBERS("members", "Shared subscriptions that match", "members_connected"),
           API_HAS("retained", BOOL, "Whether there is a retained message"),
           API_HAS("nodes", ARRAY, "Nodes with subscribers"));
 API_SHAPE(subscription_shape, "why_subscription", API_HAS("node", STRING, "The node that has it"),
@@ -117,26 +120,25 @@ API_SHAPE(event_shape, "why_event", API_HAS("at", TIME, "When, the last time"),
           API_HAS("event", STRING, "What, as connected, subscribe_denied, queue_full"),
           API_MAY("clientid", STRING, "To whom"), API_MAY("topic", STRING, "The topic, or the filter"),
           API_MAY("qos", INT, "Of the message"), API_MAY("sessions", INT, "That a worker had for it"),
-          API_MAY("messages", INT, "That were lost"), API_MAY("nodes", ARRAY, "To which it was forwarded"),
+          API_MAY("messages", INT, "That were lost"),
+          API_MAY("nodes", ARRAY, "To which it was forwarded; of a link: the other node"),
           API_MAY("text", STRING, "Why, in English"));
 API_SHAPE(why_shape, "why", API_MAY("clientid", STRING, "The client in question"),
           API_MAY("topic", STRING, "The topic in question"),
-          {"verdict", API_STRING, API_REQUIRED, 0, 0, "yes|no|later|perhaps|unknown", NULL,
-           "Would a message arrive now"},
-          API_HAS("code", STRING, "The sentence, the same in all languages"),
-          {"params", API_OBJECT, API_REQUIRED, 0, 0, NULL, &params_shape, "What it is about"},
+          API_HAS_WORD("verdict", "yes|no|later|perhaps|unknown", "Would a message arrive now"),
+          WHY_CODE("The sentence, the same in all languages"),
           API_HAS("sentence", STRING, "The answer in English"),
-          {"findings", API_ARRAY, API_REQUIRED, 0, 0, NULL, &finding_shape, "What else is worth knowing"},
-          {"client", API_OBJECT, 0, 0, 0, NULL, &client_shape, "How the client stands; none: not there"},
-          {"topic_state", API_OBJECT, 0, 0, 0, NULL, &state_shape, "How the topic stands"},
-          {"subscriptions", API_ARRAY, API_REQUIRED, 0, 0, NULL, &subscription_shape,
-           "That match, 20 of each node at most; with a client: its own"},
-          {"events", API_ARRAY, API_REQUIRED, 0, 0, NULL, &event_shape, "The latest, in order"},
+          API_HAS_OF("findings", ARRAY, finding_shape, "What else is worth knowing"),
+          API_MAY_OF("client", OBJECT, client_shape, "How the client stands; none: not there"),
+          API_MAY_OF("topic_state", OBJECT, state_shape, "How the topic stands"),
+          API_HAS_OF("subscriptions", ARRAY, subscription_shape,
+                     "That match, 20 of each node at most; with a client: its own"),
+          API_HAS_OF("events", ARRAY, event_shape, "The latest, in order"),
           API_MAY("watched_since", TIME, "Since when ordinary messages are recorded too"),
           API_MAY("complete_since", TIME, "Older events have been pushed out; none: none has"),
           API_HAS("recorded", STRING, "What is recorded and what is not"),
-          {"without_journal", API_ARRAY, API_REQUIRED, 0, 0, NULL, NULL, "Nodes whose journal is off"},
-          {"missing", API_ARRAY, API_REQUIRED, 0, 0, NULL, NULL, "Nodes that have not answered"});
+          API_HAS("without_journal", ARRAY, "Nodes whose journal is off"),
+          API_HAS("missing", ARRAY, "Nodes that have not answered"));
 static const struct api_field why_query_fields[] = {
     {"clientid", API_STRING, 0, 1, 65535, NULL, NULL, "A client"},
     {"topic", API_STRING, 0, 1, 65535, NULL, NULL, "A topic, no filter; with clientid: does it reach it"},

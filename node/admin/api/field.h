@@ -52,6 +52,21 @@ struct api_shape {
         .name = name_, .type = API_##type_, .help = help_ \
     }
 
+/* An object of a shape, or an array of such. */
+#define API_HAS_OF(name_, type_, shape_, help_)                                                   \
+    {                                                                                             \
+        .name = name_, .type = API_##type_, .flags = API_REQUIRED, .of = &(shape_), .help = help_ \
+    }
+#define API_MAY_OF(name_, type_, shape_, help_)                            \
+    {                                                                      \
+        .name = name_, .type = API_##type_, .of = &(shape_), .help = help_ \
+    }
+/* A text that is one of these, "a|b|c". */
+#define API_HAS_WORD(name_, words_, help_)                                                         \
+    {                                                                                              \
+        .name = name_, .type = API_STRING, .flags = API_REQUIRED, .choices = words_, .help = help_ \
+    }
+
 /* Does the object have the shape? Unknown fields, missing ones, wrong types and values out of bounds are
  * refused; why gets "field: what is wrong", where the place within is named as "properties.qos". */
 bool api_shape_check(const struct api_shape *s, const json_t *object, struct text *why);

@@ -9,7 +9,8 @@
 /* The parts of the nodes become one answer. */
 
 static const char recorded[] =
-    "Always: connects, refusals, subscriptions, denials and drops. What was published and sent: only since "
+    "Always: connects, refusals, subscriptions, denials, drops and links between nodes. What was published "
+    "and sent: only since "
     "the "
     "client and the topic are watched, which every question renews for five minutes.";
 

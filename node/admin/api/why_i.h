@@ -34,6 +34,8 @@ const char *why_at(char out[WHY_TIME_N], const json_t *o, const char *name);
 /* The latest event with one of the names ("a|b"), of the client (NULL: any); NULL: none. */
 const json_t *why_last(const struct why_case *w, const char *names, const char *client);
 const char *why_text(const json_t *event); /* "" for none; NULL is fine */
+/* Is the node among those that the event names? */
+bool why_names(const json_t *event, const char *node);
 /* a: NULL: it is not. b NULL: it is. */
 bool why_is_later(const json_t *a, const json_t *b);
 

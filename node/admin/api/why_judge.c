@@ -83,6 +83,18 @@ const char *why_text(const json_t *event)
     return text ? text : "";
 }
 
+bool why_names(const json_t *event, const char *node)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(event, "nodes"), i, name)
+    {
+        if (strcmp(json_string_value(name), node) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool why_is_later(const json_t *a, const json_t *b)
 {
     const char *x = json_str(a, "at"), *y = json_str(b, "at");
@@ -224,6 +236,31 @@ static void offline(struct why_case *w, int64_t qos)
                 w->id, at, n);
 }
 
+/* The last time that another node gave up what waited for the one that the client is on. */
+static const json_t *given_up(const struct why_case *w)
+{
+    const char *node = json_str(w->client, "node");
+    for (size_t i = json_array_size(w->events); node && i-- > 0;) {
+        const json_t *e = json_array_get(w->events, i);
+        if (strcmp(json_str(e, "event"), "node_given_up") == 0 && why_names(e, node))
+            return e;
+    }
+    return NULL;
+}
+
+static void say_given_up(struct why_case *w, const json_t *e)
+{
+    char at[WHY_TIME_N];
+    const char *node = json_str(e, "node"), *peer = json_str(w->client, "node");
+    why_say(
+        w, "yes", "WAS_GIVEN_UP",
+        WHY_PARAMS("clientid", w->id, "topic", w->topic, "node", node, "peer", peer, "at", json_str(e, "at"),
+                   "reason", why_text(e)),
+        "Yes: a message to %s would be sent to %s now. But at %s %s gave up %s, where it is (%s): what was "
+        "published there until they met again has not reached it.",
+        w->topic, w->id, why_at(at, e, "at"), node, peer, why_text(e));
+}
+
 /* What has happened to messages under the topic, of which the latest counts. */
 static void from_events(struct why_case *w, int64_t qos, bool all_shared)
 {
@@ -232,7 +269,7 @@ static void from_events(struct why_case *w, int64_t qos, bool all_shared)
                                 "delivery_denied|store_failed|store_damaged|queue_lost";
     char at[WHY_TIME_N];
     const json_t *lost = why_last(w, before, NULL), *dropped = why_last(w, at_it, w->id);
-    const json_t *sent = why_last(w, "sent", w->id);
+    const json_t *sent = why_last(w, "sent", w->id), *apart = given_up(w);
     if (why_is_later(dropped, lost))
         lost = dropped;
     if (lost && !why_is_later(sent, lost)) {
@@ -244,6 +281,8 @@ static void from_events(struct why_case *w, int64_t qos, bool all_shared)
                 "No: at %s a message to %s%s%s did not get through: %s. %s would get one now.",
                 why_at(at, lost, "at"), w->topic, is_publisher ? " from " : "", is_publisher ? who : "",
                 why_text(lost), w->id);
+    } else if (apart && !why_is_later(sent, apart)) {
+        say_given_up(w, apart);
     } else if (sent) {
         why_say(w, "yes", "SENT",
                 WHY_PARAMS("clientid", w->id, "topic", w->topic, "at", json_str(sent, "at")),

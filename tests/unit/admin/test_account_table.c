@@ -98,29 +98,19 @@ static void the_first_user_is_over_when_there_are_others(void **state)
 
 enum { CHANGES = 6 };
 
-static json_t *change_of(int i)
-{
-    switch (i) {
-    case 0:
-        return first(10, 1, "first");
-    case 1:
-        return first(10, 2, "first elsewhere");
-    case 2:
-        return user(20, 1, "one");
-    case 3:
-        return user(20, 1, "another of the same stamp");
-    case 4:
-        return account_tombstone(19, 3);
-    default:
-        return account_tombstone(20, 1);
-    }
-}
+/* A change of a name. */
+struct change {
+    const char *name;
+    json_t *record;
+};
 
-static void put_in_order(struct account_table *t, const int order[CHANGES])
+static void put_in_order(struct account_table *t, const struct change v[CHANGES], const int order[CHANGES])
 {
     account_table_init(t);
-    for (int i = 0; i < CHANGES; i++)
-        merged(t, "admin", change_of(order[i]));
+    for (int i = 0; i < CHANGES; i++) {
+        account_table_merge(t, ACCOUNT_USER, v[order[i]].name, v[order[i]].record);
+        account_table_settle(t);
+    }
 }
 
 /* The next permutation in lexical order; false: that was the last. */
@@ -140,21 +130,162 @@ static bool permute(int v[CHANGES])
     return true;
 }
 
-static void the_order_does_not_matter(void **state)
+/* Takes the records. saved: who is taken back, "" : nobody; its password is then hash. */
+static void same_in_all_orders(const struct change v[CHANGES], const char *saved, const char *hash)
 {
     int order[CHANGES] = {0, 1, 2, 3, 4, 5};
-    char wanted[ACCOUNT_DIGEST_N], digest[ACCOUNT_DIGEST_N];
-    struct account_table t;
-    (void)state;
-    put_in_order(&t, order);
-    account_table_digest(&t, wanted);
-    account_table_fini(&t);
-    while (permute(order)) {
-        put_in_order(&t, order);
+    char wanted[ACCOUNT_DIGEST_N] = "", digest[ACCOUNT_DIGEST_N];
+    do {
+        struct account_table t;
+        put_in_order(&t, v, order);
         account_table_digest(&t, digest);
-        assert_string_equal(digest, wanted);
+        if (*wanted)
+            assert_string_equal(digest, wanted);
+        memcpy(wanted, digest, sizeof wanted);
+        assert_string_equal(t.saved, saved);
+        const json_t *user = json_object_get(account_table_now(&t, ACCOUNT_USER), saved);
+        assert_int_equal(account_is_admin(user), *saved != 0);
+        if (*saved)
+            assert_string_equal(json_str(user, "hash"), hash);
         account_table_fini(&t);
+    } while (permute(order));
+    for (int i = 0; i < CHANGES; i++)
+        json_decref(v[i].record);
+}
+
+static void the_order_does_not_matter(void **state)
+{
+    (void)state;
+    same_in_all_orders((struct change[]){{"admin", first(10, 1, "first")},
+                                         {"admin", first(10, 2, "first elsewhere")},
+                                         {"admin", user(20, 1, "one")},
+                                         {"admin", user(20, 1, "another of the same stamp")},
+                                         {"admin", account_tombstone(19, 3)},
+                                         {"admin", account_tombstone(20, 1)}},
+                       "", NULL);
+}
+
+/* ---- the last administrator ----------------------------------------------------------------------- */
+
+static json_t *admin(int64_t stamp, int64_t node, const char *hash)
+{
+    json_t *o = user(stamp, node, hash);
+    json_put(o, "role", json_of_str("administrator"));
+    return o;
+}
+
+/* The change of a user that was before; takes both. */
+static json_t *after(json_t *before, json_t *change)
+{
+    account_past_keep(change, before);
+    json_decref(before);
+    return change;
+}
+
+static json_t *deleted(json_t *before, uint64_t stamp, uint64_t node)
+{
+    return after(before, account_tombstone(stamp, node));
+}
+
+static void two_who_delete_each_other(void **state)
+{
+    (void)state;
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"bob", admin(6, 2, "b")},
+                                         {"ann", deleted(admin(5, 1, "a"), 30, 2)},
+                                         {"bob", deleted(admin(6, 2, "b"), 31, 1)},
+                                         {"carl", user(40, 1, "c")},
+                                         {"admin", first(10, 3, "of a start")}},
+                       "bob", "b");
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"bob", admin(6, 2, "b")},
+                                         {"ann", deleted(admin(5, 1, "a"), 30, 2)},
+                                         {"bob", deleted(admin(6, 2, "b"), 30, 1)}, /* the node decides */
+                                         {"carl", user(40, 1, "c")},
+                                         {"carl", account_tombstone(50, 1)}},
+                       "ann", "a");
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"bob", admin(6, 2, "b")},
+                                         {"ann", deleted(admin(5, 1, "a"), 30, 1)},
+                                         {"bob", deleted(admin(6, 2, "a"), 30, 1)},
+                                         {"carl", user(40, 1, "c")},
+                                         {"dora", user(41, 1, "d")}},
+                       "bob", "a"); /* no clock makes that; the records, then the names decide */
+}
+
+static void two_who_make_viewers_of_each_other(void **state)
+{
+    (void)state;
+    json_t *viewer = after(admin(5, 1, "a"), user(30, 2, "a"));
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"bob", admin(6, 2, "b")},
+                                         {"ann", json_incref(viewer)},
+                                         {"ann", after(viewer, user(33, 2, "a new password"))},
+                                         {"bob", after(admin(6, 2, "b"), user(31, 1, "b"))},
+                                         {"carl", user(40, 1, "c")}},
+                       "bob", "b"); /* who changed the password later is not the later administrator */
+    json_t *gone = deleted(after(admin(5, 1, "a"), user(30, 2, "a")), 32, 2);
+    same_in_all_orders(
+        (struct change[]){{"ann", admin(5, 1, "a")},
+                          {"ann", gone},
+                          {"ann", after(json_incref(gone), user(36, 1, "another of the name"))},
+                          {"bob", admin(6, 2, "b")},
+                          {"bob", deleted(after(admin(6, 2, "b"), user(29, 1, "b")), 35, 1)},
+                          {"carl", user(40, 1, "c")}},
+        "ann", "another of the name");
+}
+
+static void nobody_is_taken_back_where_there_is_an_administrator(void **state)
+{
+    (void)state;
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"bob", admin(6, 2, "b")},
+                                         {"ann", deleted(admin(5, 1, "a"), 30, 2)},
+                                         {"bob", deleted(admin(6, 2, "b"), 31, 1)},
+                                         {"carl", user(32, 1, "c")},
+                                         {"dora", admin(7, 3, "d")}},
+                       "", NULL);
+    /* Records of a version that did not write down who it was, and what is no record. */
+    json_t *broken = deleted(admin(5, 1, "a"), 30, 1);
+    json_put(broken, "was", json_of_str("nobody"));
+    json_t *of_a_tombstone = deleted(admin(5, 1, "a"), 30, 1);
+    json_put(of_a_tombstone, "was", account_tombstone(3, 3));
+    same_in_all_orders((struct change[]){{"ann", admin(5, 1, "a")},
+                                         {"ann", account_tombstone(30, 1)},
+                                         {"bob", admin(5, 1, "b")},
+                                         {"bob", broken},
+                                         {"carl", of_a_tombstone},
+                                         {"dora", user(7, 3, "d")}},
+                       "", NULL);
+}
+
+static void who_was_taken_back_stays(void **state)
+{
+    struct account_table t;
+    char name[ACCOUNT_NAME_MAX + 1];
+    (void)state;
+    account_table_init(&t);
+    merged(&t, "admin", first(10, 3, "of a start"));
+    merged(&t, "ann", deleted(admin(5, 1, "a"), 2, 2));
+    account_table_settle(&t);
+    assert_string_equal(t.saved, "ann");
+    assert_true(account_table_first_is_over(&t));
+    for (int i = 0; i < ACCOUNT_TOMBSTONES_MAX; i++) {
+        snprintf(name, sizeof name, "u%d", i);
+        merged(&t, name, account_tombstone((uint64_t)i + 3, 1));
     }
+    assert_true(account_table_trim(&t, ACCOUNT_USER, name));
+    assert_string_equal(name, "u0"); /* the older one is needed */
+    json_t *back = json_copy(json_object_get(account_table_now(&t, ACCOUNT_USER), "ann"));
+    json_t *again = admin(90, 1, "a");
+    account_past_keep(again, back);
+    assert_null(json_object_get(again, "admin_until"));
+    assert_true(merged(&t, "ann", again));
+    account_table_settle(&t);
+    assert_string_equal(t.saved, "");
+    assert_true(account_is_admin(json_object_get(account_table_now(&t, ACCOUNT_USER), "ann")));
+    json_decref(back);
+    account_table_fini(&t);
 }
 
 /* ---- items ---------------------------------------------------------------------------------------- */
@@ -257,6 +388,10 @@ int main(void)
         cmocka_unit_test(the_first_user_gives_way),
         cmocka_unit_test(the_first_user_is_over_when_there_are_others),
         cmocka_unit_test(the_order_does_not_matter),
+        cmocka_unit_test(two_who_delete_each_other),
+        cmocka_unit_test(two_who_make_viewers_of_each_other),
+        cmocka_unit_test(nobody_is_taken_back_where_there_is_an_administrator),
+        cmocka_unit_test(who_was_taken_back_stays),
         cmocka_unit_test(digests_tell_tables_apart),
         cmocka_unit_test(items_make_the_same_table),
         cmocka_unit_test(what_is_not_whole),

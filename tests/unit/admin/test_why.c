@@ -45,6 +45,7 @@ static void judged(const char *facts, const char *verdict, const char *code, con
 }
 
 #define OF_C    "'clientid':'c'"
+#define OF_T    "'topic':'t','topic_state':"
 #define OF_BOTH "'clientid':'c','topic':'t'"
 
 static void a_client_that_is_not_there(void **state)
@@ -117,6 +118,62 @@ static void what_has_happened(void **state)
            "no", "DROPPED", "12:00:01Z");
 }
 
+#define LINK(event, node, peer, t) \
+    "{'event':'" event "','node':'" node "','nodes':['" peer "'],'at':'" t "','text':'because'}"
+
+/* The findings of these events, in order, as "problem CODE;note CODE;". */
+static void found(const char *facts, const char *wanted)
+{
+    char all[256] = "";
+    size_t i, n = 0;
+    json_t *answer = read_json(facts), *f;
+    why_judge(answer);
+    json_array_foreach(json_object_get(answer, "findings"), i, f) n +=
+        (size_t)snprintf(all + n, sizeof all - n, "%s %s;", json_str(f, "level"), json_str(f, "code"));
+    assert_string_equal(all, wanted);
+    json_decref(answer);
+}
+
+static void links_between_nodes(void **state)
+{
+    (void)state;
+    found("{" OF_T "{},'events':[" LINK("link_up", "n2", "n1", T1) "]}", "");
+    found("{" OF_T "{},'events':[" LINK("link_down", "n2", "n1", T1) "]}", "problem LINK_DOWN;");
+    found("{" OF_T "{},'events':[" LINK("link_down", "n2", "n1", T1) "," LINK(
+              "link_down", "n2", "n3", T1) "," LINK("link_up", "n2", "n1", T2) "]}",
+          "problem LINK_DOWN;note LINK_WAS_DOWN;");
+    found("{" OF_T "{},'events':[" LINK("link_down", "n2", "n1", T1) "," LINK(
+              "link_up", "n2", "n1", T2) "," LINK("link_down", "n2", "n1", T3) "]}",
+          "problem LINK_DOWN;");
+    found("{" OF_T "{},'events':[" LINK("link_down", "n2", "n1", T1) "," LINK("link_up", "n2", "n1", T1) "]}",
+          "");
+    found("{" OF_T
+          "{},'events':[" LINK("link_down", "n2", "n1", T1) "," LINK("link_up", "n2", "n1", T2) "," LINK(
+              "link_down", "n2", "n1", T3) "," LINK("link_up", "n2", "n1", T3) "]}",
+          "note LINK_WAS_DOWN;");
+    /* In whichever order a node is given up and its link closed. */
+    found("{" OF_T
+          "{},'events':[" LINK("node_given_up", "n2", "n1", T1) "," LINK("link_down", "n2", "n1", T2) "]}",
+          "problem GIVEN_UP;");
+    found("{" OF_T "{},'events':[" LINK("link_down", "n2", "n1", T1) "," LINK(
+              "node_given_up", "n2", "n1", T2) "," LINK("link_up", "n2", "n1", T3) "]}",
+          "note LINK_WAS_DOWN;");
+    /* Links to other nodes than the client's are of no interest. */
+    found("{" OF_BOTH ",'client':{" ONLINE ",'expiry_interval':9}," SUB1
+          ",'events':[" LINK("link_down", "n1", "n2", T1) "," LINK("link_down", "n2", "n1", T1) "]}",
+          "problem LINK_DOWN;");
+    judged("{" OF_BOTH ",'client':{" ONLINE "}," SUB1
+           ",'events':[" LINK("node_given_up", "n2", "n1", T1) "," LINK("link_up", "n2", "n1", T2) "]}",
+           "yes", "WAS_GIVEN_UP", "at 2026-01-31T12:00:00Z n2 gave up n1, where it is (because)");
+    judged("{" OF_BOTH ",'client':{" ONLINE "}," SUB1
+           ",'events':[" LINK("node_given_up", "n2", "n1", T1) ",{'event':'sent','clientid':'c','at':'" T2
+                                                               "'}]}",
+           "yes", "SENT", "sent to c");
+    judged("{" OF_BOTH ",'client':{" ONLINE "}," SUB1
+           ",'events':[" LINK("node_given_up", "n1", "n2", T1) "]}",
+           "yes", "WOULD_ARRIVE", "none is known to have been lost");
+}
+
 static void a_client_alone(void **state)
 {
     (void)state;
@@ -124,8 +181,6 @@ static void a_client_alone(void **state)
     judged("{" OF_C ",'client':{" OFFLINE ",'queued':7},'events':[" DROP("disconnected", T1) "]}", "no",
            "OFFLINE", "Because; its session is kept on n1, with 7");
 }
-
-#define OF_T "'topic':'t','topic_state':"
 
 static void a_topic_alone(void **state)
 {
@@ -187,6 +242,7 @@ int main(void)
         cmocka_unit_test(subscribed_or_not),
         cmocka_unit_test(queues),
         cmocka_unit_test(what_has_happened),
+        cmocka_unit_test(links_between_nodes),
         cmocka_unit_test(a_client_alone),
         cmocka_unit_test(a_topic_alone),
         cmocka_unit_test(of_many_nodes),

@@ -408,6 +408,80 @@ static void grants_count_where_no_rule_fits(void **state)
     end(b, &s);
 }
 
+/* The first server's answer is for the packet that waits, the next packet is the second's. */
+static void another_server_meanwhile(void **state)
+{
+    struct server s;
+    struct client c;
+    struct input in = {.n = 0};
+    struct broker *b = asking(&s, NULL);
+    struct ask_ops second = s.ops;
+    (void)state;
+    open_client(b, &c, &sender5);
+    put_publish(&in, QOS1, 1, "a", "x");
+    feed(&c, &in);
+    answer(b, &s, 0, HOOK_SAID_ALLOW);
+    put_publish(&in, QOS1, 2, "b", "x");
+    put_publish(&in, QOS1, 3, "b", "x");
+    put_publish(&in, QOS1, 4, "a", "x");
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 1, 0x10);
+    expect_question(&s, 1, "publish", "b");
+    assert_ptr_equal(gate_ask_set(b->sh, &second), &s.ops);
+    answer(b, &s, 1, HOOK_SAID_ALLOW);
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 2, 0x10);
+    expect_question(&s, 2, "publish", "b"); /* neither the table nor the cache has kept it */
+    answer(b, &s, 2, HOOK_SAID_DENY);
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 3, 0x87);
+    expect_question(&s, 3, "publish", "a"); /* what was remembered is forgotten */
+    answer(b, &s, 3, HOOK_SAID_DENY);
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 4, 0x87);
+    client_lose(&c);
+    end(b, &s);
+}
+
+/* A shard that has asked nobody asks from now on, and no more; answers that come later are for no packet. */
+static void on_and_off(void **state)
+{
+    static const char *const filters[] = {"a", "b", "c", "d", "e"};
+    static const uint8_t codes[] = {0x87, 0x87, 0x87, 0x87, 0x87};
+    struct server s;
+    struct client c;
+    struct input in = {.n = 0};
+    struct broker *b = asking(&s, "deny all publish no\n");
+    (void)state;
+    open_client(b, &c, &sender5);
+    assert_ptr_equal(gate_ask_set(b->sh, NULL), &s.ops);
+    assert_null(gate_ask_set(b->sh, &s.ops));
+    put_publish(&in, QOS1, 2, "a", "x");
+    feed(&c, &in);
+    expect_question(&s, 0, "publish", "a");
+    answer(b, &s, 0, HOOK_SAID_ALLOW); /* and before the packet is fed again: */
+    gate_ask_set(b->sh, NULL);
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 2, 0x87);
+    gate_ask_set(b->sh, &s.ops);
+    put_publish(&in, QOS1, 3, "a", "x");
+    feed(&c, &in);
+    expect_question(&s, 1, "publish", "a");
+    answer(b, &s, 1, HOOK_SAID_ALLOW);
+    feed(&c, &in);
+    expect_ack(&c, PUBACK, 3, 0x10);
+    put_subscribe(&in, 4, filters, 5);
+    feed(&c, &in);
+    assert_int_equal(s.n, 6); /* four of five */
+    gate_ask_set(b->sh, NULL);
+    for (uint32_t i = 2; i < 6; i++)
+        answer(b, &s, i, HOOK_SAID_ALLOW);
+    feed(&c, &in);
+    expect_codes(&c, 4, codes, 5);
+    client_lose(&c);
+    end(b, &s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +493,8 @@ int main(void)
         cmocka_unit_test(rules_that_change_meanwhile),
         cmocka_unit_test(wills),
         cmocka_unit_test(grants_count_where_no_rule_fits),
+        cmocka_unit_test(another_server_meanwhile),
+        cmocka_unit_test(on_and_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

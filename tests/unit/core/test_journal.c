@@ -346,6 +346,33 @@ static void a_session_and_its_topic(void **state)
     broker_free(b);
 }
 
+static void links_are_about_everybody(void **state)
+{
+    struct broker *b = broker_with(SIZE);
+    char text[JOURNAL_TEXT_MAX + 1];
+    (void)state;
+    journal_put_link(b->sh, JOURNAL_LINK_DOWN, 3, "silent");
+    journal_put_link(b->sh, JOURNAL_LINK_DOWN, 3, "silent");
+    journal_put_link(b->sh, JOURNAL_LINK_DOWN, 4, "silent");
+    journal_put_link(b->sh, JOURNAL_LINK_UP, 3, NULL);
+    assert_int_equal(happened(b, JOURNAL_LINK_DOWN, "c", "", text), 3);
+    assert_string_equal(text, "silent");
+    assert_int_equal(happened(b, JOURNAL_LINK_DOWN, "c", "a/b", NULL), 3);
+    assert_int_equal(happened(b, JOURNAL_LINK_UP, "", "a/b", text), 1);
+    assert_string_equal(text, journal_default_text(JOURNAL_LINK_UP));
+    struct inspect_buf buf = {0};
+    const struct journal_record *r;
+    uint64_t peers = 0;
+    uint32_t n = 0;
+    read_all(b, "c", "", &buf);
+    for (size_t at = 0; (r = inspect_next(&buf, &at)); n++)
+        peers |= r->peers;
+    assert_int_equal(n, 3); /* a record for each peer */
+    assert_int_equal(peers, 1 << 3 | 1 << 4);
+    inspect_buf_fini(&buf);
+    broker_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +386,7 @@ int main(void)
         cmocka_unit_test(what_becomes_of_messages),
         cmocka_unit_test(what_waited_too_long),
         cmocka_unit_test(watched_messages_only),
+        cmocka_unit_test(links_are_about_everybody),
         cmocka_unit_test(near_misses),
         cmocka_unit_test(a_session_and_its_topic),
     };

@@ -4,6 +4,7 @@
 #include "proto/base/check.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,12 +143,37 @@ static void what_waits_at_the_end_is_dropped(void **state)
     pool_free(NULL);
 }
 
+/* Whoever ends it does not wait; what had been pushed is run, by all its threads. */
+static void one_that_ends_works_off_what_waits(void **state)
+{
+    struct seen s;
+    struct job jobs[4];
+    (void)state;
+    struct pool *p = pool_of(&s, 2, 10);
+    assert_int_equal(pool_start(p), OK);
+    assert_false(pool_is_over(p));
+    for (uint32_t i = 0; i < 4; i++)
+        assert_true(pool_push(p, &jobs[i].pooled));
+    wait_for(&s, &s.started, 2);
+    pool_end(p);
+    assert_false(pool_is_over(p));
+    open_up(&s);
+    wait_for(&s, &s.done_n, 4);
+    while (!pool_is_over(p))
+        sched_yield();
+    assert_int_equal(s.ended, 2);
+    pool_stop(p);
+    pool_free(p);
+    assert_int_equal(s.dropped_n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(a_full_queue_takes_no_more),
         cmocka_unit_test(what_waits_at_the_end_is_dropped),
+        cmocka_unit_test(one_that_ends_works_off_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,13 +341,43 @@ static void blocks_that_travel(void **state)
     assert_true(props_is_message((struct bytes){0}));
 }
 
+static void another_response_topic(void **state)
+{
+    static const struct {
+        const char *block, *topic, *after; /* topic NULL: there is none */
+    } rows[] = {
+        {"08 0001 'r'", "r", "08 0003 'm/r'"},
+        {"01 01 08 0002 'rr' 26 0001 'a' 0001 'b'", "rr", "01 01 08 0003 'm/r' 26 0001 'a' 0001 'b'"},
+        {"26 0008 '08000172' 0000 08 0004 'long' 09 0002 0801", "long",
+         "26 0008 '08000172' 0000 08 0003 'm/r' 09 0002 0801"},
+        {"01 00 03 0001 '8'", NULL, NULL},
+        {"09 0004 08000172", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct buf b = buf_hex(rows[i].block);
+        struct bytes block = bytes_of(b.p, b.n), topic = bytes_of(NULL, 0), next = bytes_str("m/r");
+        assert_int_equal(message_response_topic(block, &topic), rows[i].topic != NULL);
+        if (rows[i].topic) {
+            struct buf after = buf_hex(rows[i].after);
+            uint8_t out[64];
+            assert_true(bytes_eq(topic, bytes_str(rows[i].topic)));
+            assert_int_equal(block.n - topic.n + next.n, after.n);
+            message_response_topic_put(out, block, topic, next);
+            assert_memory_equal(out, after.p, after.n);
+            buf_free(&after);
+        }
+        buf_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_identifier_everywhere), cmocka_unit_test(every_property_twice),
         cmocka_unit_test(every_property_cut),          cmocka_unit_test(values_at_their_edges),
         cmocka_unit_test(texts_name_the_property),     cmocka_unit_test(a_hundred_thousand_user_properties),
-        cmocka_unit_test(blocks_that_travel),
+        cmocka_unit_test(blocks_that_travel),          cmocka_unit_test(another_response_topic),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,7 @@ export function serve({ port = 0, wsPort = 8083, under = "/" } = {}) {
     request.on("data", (part) => (text += part));
     request.on("end", () => {
       if (state.fails) return json(response, state.fails, { code: "INTERNAL_ERROR", message: "the disk is full" });
+      if (state.retryS) response.setHeader("Retry-After", state.retryS);
       json(response, ...call(state, request, path.slice("/api/v5".length), url, text ? JSON.parse(text) : undefined));
     });
   });

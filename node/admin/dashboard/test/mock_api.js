@@ -71,16 +71,20 @@ function trace(name, type, value, seconds) {
   return { name, type, [type]: value, status: "running", start_at: ago(seconds), end_at: ago(seconds - 600), log_size: { [NODES[0]]: text.length, [NODES[1]]: 0, [NODES[2]]: 0 }, text };
 }
 
-function peers(self) {
-  return NODES.filter((n) => n !== self).map((name, i) => ({
+function peers(self, isDead) {
+  return NODES.filter((n) => n !== self).map((name, i) => (isDead && name === NODES[2] ? {
+    name, address: "10.0.0.3:7946", state: "dead", since: ago(30), link: "down", link_since: ago(35), why: "suspicion timed out",
+    link_ended: "the connection was lost", routes: 0, routes_complete: false, ring_bytes: 0, forwarded: 120431, received: 99310,
+  } : {
     name, address: "10.0.0.2:7946", state: name === NODES[2] && self === NODES[0] ? "suspect" : "alive", since: ago(4000 + i), link: "up", link_since: ago(3990),
     why: name === NODES[2] && self === NODES[0] ? "no answer to a probe, three nodes were asked" : "", routes: 41, routes_complete: true, ring_bytes: 1300 * i, forwarded: 120431, received: 99310,
   }));
 }
 
-const node = (name, i) => ({
+// state.isNodeDead: the third one has been killed.
+const node = (state, name, i) => (state.isNodeDead && i === 2 ? { node: name, node_status: "stopped", answered: false, reason: "down" } : {
   node: name, node_status: "running", version: "0.1.0", uptime: 400000000 + i * 1000, connections: 46, live_connections: 41, cluster_sessions: 46,
-  load1: 0.41 + i, load5: 0.3, load15: 0.22, max_fds: 1048576, memory_total: "3.83G", memory_used: `${96 + i * 7}.00M`, role: "core", log_path: "/var/log/covey/covey.log", peers: peers(name),
+  load1: 0.41 + i, load5: 0.3, load15: 0.22, max_fds: 1048576, memory_total: "3.83G", memory_used: `${96 + i * 7}.00M`, role: "core", log_path: "/var/log/covey/covey.log", peers: peers(name, state.isNodeDead),
 });
 
 function rates(state, atMs, share = 1) {
@@ -108,7 +112,13 @@ function page(rows, query) {
   return [200, { data: rows.slice((at - 1) * limit, at * limit), meta: { page: at, limit, count: rows.length, hasnext: at * limit < rows.length } }];
 }
 
+function nodeOne(state, [name]) {
+  if (state.isNodeDead && name === NODES[2]) return [503, { code: "SERVICE_UNAVAILABLE", message: "No node has answered." }];
+  return found(NODES.includes(name) && node(state, name, NODES.indexOf(name)));
+}
+
 function login(state, _parts, _query, body) {
+  if (state.retryS) return [429, { code: "TOO_MANY_REQUESTS", message: "Too many wrong passwords." }];
   const user = state.users.get(body.username);
   if (!user || user.password !== body.password) return [401, { code: "BAD_USERNAME_OR_PWD", message: "Wrong user name or password." }];
   const token = randomBytes(16).toString("hex");
@@ -278,8 +288,8 @@ const at = (path) => new RegExp(`^${path}$`);
 export const routes = [
   ["POST", at("/login"), login, true],
   ["POST", at("/logout"), (s, _p, _q, _b, token) => removed(s.tokens.delete(token))],
-  ["GET", at("/nodes"), () => [200, NODES.map(node)]],
-  ["GET", at(`/nodes/${one}`), (_s, [n]) => found(NODES.includes(n) && node(n, NODES.indexOf(n)))],
+  ["GET", at("/nodes"), (s) => [200, NODES.map((n, i) => node(s, n, i))]],
+  ["GET", at(`/nodes/${one}`), nodeOne],
   ["GET", at(`/nodes/${one}/stats`), (s) => [200, { "connections.count": s.clients.size, "subscriptions.count": s.subscriptions.length, "retained.count": s.retained.size, "topics.count": 14 }]],
   ["GET", at(`/nodes/${one}/metrics`), () => [200, { "bytes.received": 912381221, "bytes.sent": 1412300101, "messages.received": 91231, "messages.sent": 123112, "messages.dropped": 0, "messages.dropped.queue_full": 0, "packets.connect.received": 1310 }]],
   ["GET", at("/cluster"), () => [200, { name: "plant", self: NODES[0], nodes: NODES }]],

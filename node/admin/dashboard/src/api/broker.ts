@@ -24,7 +24,7 @@ export const api = {
   passwordChange: (username: string, old_pwd: string, new_pwd: string) =>
     http.post<Login | undefined>(`users/${part(username)}/change_pwd`, { old_pwd, new_pwd }),
 
-  nodes: () => listOf<Node>("nodes"),
+  nodes: async () => (await listOf<Node>("nodes")).sort((a, b) => (a.node < b.node ? -1 : 1)),
   node: (name: string) => http.get<Node>(`nodes/${part(name)}`),
   nodeStats: (name: string) => http.get<Record<string, unknown>>(`nodes/${part(name)}/stats`),
   nodeMetrics: (name: string) => http.get<Record<string, unknown>>(`nodes/${part(name)}/metrics`),

@@ -7,9 +7,9 @@ import type { Query } from "./types";
 
 const TIMEOUT_MS = 15000;
 
-// status 0: no answer came. code: what the API says, such as CLIENTID_NOT_FOUND.
+// status 0: no answer came. code: what the API says, such as CLIENTID_NOT_FOUND. retryS: after how many seconds to try again; 0: it does not say.
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly code: string, message: string) {
+  constructor(readonly status: number, readonly code: string, message: string, readonly retryS = 0) {
     super(message);
   }
 }
@@ -28,7 +28,7 @@ export function errorText(e: ApiError): string {
   if (e.status === 401) return t("error.unauthorized");
   if (e.status === 403) return t("error.forbidden");
   if (e.status === 404 && !e.code) return t("error.missing");
-  if (e.status === 429) return t("error.busy");
+  if (e.status === 429) return e.retryS ? t("error.busyFor", { n: e.retryS }) : t("error.busy");
   if (e.status >= 500) return e.message ? t("error.serverSaid", { said: e.message }) : t("error.server", { status: e.status });
   return e.message || t("error.status", { status: e.status });
 }
@@ -85,7 +85,8 @@ async function request<T>(method: string, path: string, query: Query, body?: unk
 
 function refused(response: Response, answer: unknown, path: string, token: string): ApiError {
   const said = (typeof answer === "object" && answer ? answer : {}) as { code?: unknown; message?: unknown };
-  const error = new ApiError(response.status, String(said.code ?? ""), typeof said.message === "string" ? said.message : "");
+  const error = new ApiError(response.status, String(said.code ?? ""), typeof said.message === "string" ? said.message : "",
+    Number(response.headers.get("Retry-After")) || 0);
   if (error.status === 403 && error.code.startsWith("PASSWORD_")) reach.isPasswordDue = true;
   if (error.status === 401 && token && token === session.token && path !== "login") {
     sessionEnd();

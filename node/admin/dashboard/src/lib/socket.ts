@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The MQTT client of the WebSocket tool, and what it has sent and received. It lives as long as the page is open.
+// The MQTT client of the WebSocket tool, and what it has sent and received.
 import mqtt, { type IClientOptions, type IClientPublishOptions, type MqttClient } from "mqtt";
 import { reactive, shallowReactive } from "vue";
 import { t } from "../i18n";
 import type { SubscribeOptions } from "../api/types";
 import { shownPayload, type Shown } from "./payload";
+import { answerOf, refusal } from "./reasons";
 
 export const ROWS_MAX = 500; // of each table; the oldest go first
 
@@ -66,7 +67,7 @@ function optionsOf(s: Settings): IClientOptions {
   };
 }
 
-export function useSocket() {
+export function makeSocket() {
   const state = reactive({ state: "off" as State, problem: "", session: false, n: 0 });
   const subscriptions = shallowReactive<SubscribeOptions[]>([]);
   const sent = shallowReactive<Line[]>([]);
@@ -89,22 +90,31 @@ export function useSocket() {
     Object.assign(state, { state: "connecting", problem: "" });
     const mine = (client = mqtt.connect(url(s.address), optionsOf(s)));
     const isMine = () => client === mine;
+    let said = "";
+    mine.on("packetreceive", (packet) => {
+      if (packet.cmd === "connack") said = answerOf(packet).said;
+    });
     mine.on("connect", (ack) => {
       if (isMine()) Object.assign(state, { state: "on", session: ack.sessionPresent });
     });
     mine.on("message", (topic, payload, packet) =>
       add(received, { topic, qos: packet.qos, retain: packet.retain, shown: shownPayload(payload) }));
     mine.on("error", (e) => {
-      if (isMine() && !state.problem) state.problem = e.message || t("socket.unreachable", { url: url(s.address) });
+      if (!isMine() || state.problem) return;
+      const code = "code" in e && typeof e.code === "number" ? e.code : 0;
+      state.problem = code
+        ? t("socket.connectRefused", { why: refusal(code, said) })
+        : e.message || t("socket.unreachable", { url: url(s.address) });
     });
     mine.on("disconnect", (packet) => {
-      if (isMine()) state.problem = t("socket.ended", { code: `0x${(packet.reasonCode ?? 0).toString(16).padStart(2, "0")}` });
+      const answer = answerOf(packet);
+      if (isMine()) state.problem = t("socket.ended", { why: refusal(answer.code, answer.said) });
     });
     mine.on("close", () => {
       if (!isMine()) return;
       const was = state.state;
       client = undefined;
-      closed(was === "on" ? t("socket.lost") : t("socket.unreachable", { url: url(s.address) }));
+      closed(was === "on" ? t(s.version === 5 ? "socket.lost" : "socket.lostBefore5") : t("socket.unreachable", { url: url(s.address) }));
     });
   }
 
@@ -121,16 +131,15 @@ export function useSocket() {
     const options = client.options.protocolVersion === 5
       ? { qos: o.qos as 0 | 1 | 2, nl: Boolean(o.nl), rap: Boolean(o.rap), rh: o.rh }
       : { qos: o.qos as 0 | 1 | 2 };
-    try {
-      const granted = await client.subscribeAsync(o.topic, options);
-      const qos = granted[0]?.qos ?? 128;
-      if (qos > 2) return t("socket.refused", { code: `0x${qos.toString(16)}` });
+    const mine = client;
+    return new Promise((done) => mine.subscribe(o.topic, options, (error, _asked, packet) => {
+      const qos = Number(packet?.granted[0] ?? 0);
+      if (qos > 2) return done(t("socket.refused", { topic: o.topic, why: refusal(qos, answerOf(packet).said) }));
+      if (error) return done(error.message);
       const at = subscriptions.findIndex((s) => s.topic === o.topic);
       subscriptions.splice(at < 0 ? subscriptions.length : at, at < 0 ? 0 : 1, { ...o, qos });
-      return "";
-    } catch (e) {
-      return (e as Error).message;
-    }
+      return done("");
+    }));
   }
 
   async function unsubscribe(topic: string): Promise<string> {
@@ -144,7 +153,7 @@ export function useSocket() {
     }
   }
 
-  async function publish(p: Sending) {
+  function publish(p: Sending) {
     if (!client) return;
     const payload = new TextEncoder().encode(p.payload);
     const options: IClientPublishOptions = { qos: p.qos as 0 | 1 | 2, retain: p.retain };
@@ -156,12 +165,11 @@ export function useSocket() {
       };
     }
     const line = { topic: p.topic, qos: p.qos, retain: p.retain, shown: shownPayload(payload) };
-    try {
-      await client.publishAsync(p.topic, payload as never, options);
-      add(sent, line);
-    } catch (e) {
-      add(sent, { ...line, failed: (e as Error).message });
-    }
+    client.publish(p.topic, payload as never, options, (error, packet) => {
+      const { code, said } = answerOf(packet);
+      const why = code > 0 ? t("socket.refusedMessage", { why: refusal(code, said) }) : t("socket.notSent", { why: error?.message ?? "" });
+      add(sent, error ? { ...line, failed: why } : line);
+    });
   }
 
   return { state, subscriptions, sent, received, connect, disconnect, subscribe, unsubscribe, publish };
