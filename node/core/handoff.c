@@ -7,10 +7,12 @@
 
 #include <stdlib.h>
 
-static struct bytes number_key(uint8_t buf[8], uint64_t number)
+enum { KEY_N = 8, ASIDE_KEY_N = 16 };
+
+static struct bytes number_key(uint8_t buf[KEY_N], uint64_t number)
 {
     be64_put(buf, number);
-    return bytes_of(buf, 8);
+    return bytes_of(buf, KEY_N);
 }
 
 static void handoffs_add(struct handoffs *h, const struct handoff *item)
@@ -33,7 +35,7 @@ void handoffs_fini(struct handoffs *h)
 /* Room for the record of one; its number is taken. */
 static uint8_t *record_begin(struct shard *sh, struct handoff *h, uint32_t size)
 {
-    uint8_t key[8];
+    uint8_t key[KEY_N];
     h->number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
     uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, h->number), 4 + size);
     return be32_put(at, h->to);
@@ -58,6 +60,33 @@ void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint
         p->receivers++;
     }
     persist_hurry(sh);
+}
+
+static struct bytes aside_key(uint8_t buf[ASIDE_KEY_N], uint64_t number, const struct session *s)
+{
+    be64_put(be64_put(buf, number), s->number);
+    return bytes_of(buf, ASIDE_KEY_N);
+}
+
+uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m)
+{
+    uint64_t number = sh->handoff_taking;
+    uint32_t n = (uint32_t)(4 + 8 + msg_record_size(m));
+    uint8_t key[ASIDE_KEY_N];
+    struct bytes k = aside_key(key, number, s);
+    if (!number)
+        return 0;
+    uint8_t *value = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, k, n);
+    msg_record_put(be64_put(be32_put(value, HANDOFF_TO_SESSION), m->uid), m);
+    store_batch_put(&sh->persist.keep, STORE_HANDOFF, k, bytes_of(value, n));
+    return number;
+}
+
+void handoff_aside_done(struct shard *sh, const struct session *s, uint64_t number)
+{
+    uint8_t key[ASIDE_KEY_N];
+    store_batch_del(&sh->persist.ops, STORE_HANDOFF, aside_key(key, number, s));
+    store_batch_del(&sh->persist.keep, STORE_HANDOFF, aside_key(key, number, s));
 }
 
 void handoffs_seal(struct shard *sh)
@@ -85,22 +114,9 @@ void handoffs_on_stored(struct shard *sh, bool stored)
     peer_handoffs_on_stored(sh, stored);
 }
 
-uint64_t handoff_keep(struct shard *sh, const struct msg *m, struct bytes client_id)
-{
-    uint8_t key[8];
-    uint32_t n = (uint32_t)(4 + 2 + client_id.n + 8 + msg_record_size(m));
-    uint64_t number = __atomic_fetch_add(&sh->node->handoff_next, 1, __ATOMIC_RELAXED);
-    uint8_t *at = store_batch_reserve(&sh->persist.ops, STORE_HANDOFF, number_key(key, number), n);
-    const uint8_t *value = at;
-    at = bytes_put(be16_put(be32_put(at, HANDOFF_TO_SESSION), (uint16_t)client_id.n), client_id);
-    msg_record_put(be64_put(at, m->uid), m);
-    store_batch_put(&sh->persist.keep, STORE_HANDOFF, number_key(key, number), bytes_of(value, n));
-    return number;
-}
-
 void handoff_forget(struct shard *sh, uint64_t number)
 {
-    uint8_t key[8];
+    uint8_t key[KEY_N];
     store_batch_del(&sh->persist.ops, STORE_HANDOFF, number_key(key, number));
     store_batch_del(&sh->persist.keep, STORE_HANDOFF, number_key(key, number));
 }
@@ -109,9 +125,11 @@ void handoff_take(struct shard *sh, struct publication *p, uint64_t number)
 {
     enum topic_verdict verdict;
     p->hold = p->handoff = 1;
+    sh->handoff_taking = number;
     const struct match *match = subs_match(&sh->subs, p->m.topic, &verdict);
     if (match)
         deliver_local(sh, p, match);
+    sh->handoff_taking = 0;
     handoff_forget(sh, number);
     persist_hurry(sh);
 }
@@ -131,49 +149,50 @@ static bool is_subscribed(const struct session *s, struct bytes topic, unsigned 
     return found;
 }
 
-static void replay_to(struct shard *sh, struct session *s, struct msg *m)
-{
-    unsigned qos = 0;
-    if (!is_subscribed(s, msg_topic(m), &qos))
-        return;
-    struct publication p = {.m = msg_view(m, sh->wall_ms),
-                            .msg = msg_ref(m),
-                            .origin = m->origin,
-                            .uid = m->uid,
-                            .hold = 1,
-                            .handoff = 1};
-    deliver_to(sh, &p, s, qos);
-    publication_fini(sh, &p);
-}
-
-/* To the session, or, where there is no id, to those that lived on shard `to` when it was written. */
-static void handoff_replay(struct node *n, uint32_t to, struct bytes client_id, struct msg *m)
+/* To the sessions that lived on shard `to` when it was written, or to the one that held it aside. */
+static void handoff_replay(struct node *n, uint32_t to, uint64_t session, struct msg *m)
 {
     for (uint32_t i = 0; i < n->conf.shards; i++) {
         struct shard *sh = n->shards[i];
         uint32_t at = 0;
-        struct session *s = client_id.n ? session_find(sh, client_id) : NULL;
-        if (s)
-            replay_to(sh, s, m);
-        while (!client_id.n && (s = ptrtab_next(&sh->sessions, &at)))
-            if (node_home_before(n, session_id(s)) == to)
-                replay_to(sh, s, m);
+        struct session *s;
+        while ((s = ptrtab_next(&sh->sessions, &at))) {
+            unsigned qos = 0;
+            bool is_for =
+                to == HANDOFF_TO_SESSION ? s->number == session : node_home_before(n, session_id(s)) == to;
+            if (!is_for || !is_subscribed(s, msg_topic(m), &qos))
+                continue;
+            struct publication p = {.m = msg_view(m, sh->wall_ms),
+                                    .msg = msg_ref(m),
+                                    .origin = m->origin,
+                                    .uid = m->uid,
+                                    .hold = 1,
+                                    .handoff = 1};
+            deliver_to(sh, &p, s, qos);
+            publication_fini(sh, &p);
+        }
     }
 }
 
-/* One to this node; false: it is damaged. */
-static bool handoff_read(struct node *n, uint32_t to, struct cursor *c, uint64_t number)
+/* One record; false: it is damaged. */
+static bool replay_one(struct node *n, struct bytes key, struct bytes value)
 {
-    struct bytes client_id = bytes_of(NULL, 0);
+    struct cursor c = cursor_of(value);
+    uint32_t to;
     uint64_t uid;
-    if (to == HANDOFF_TO_SESSION && !cursor_lenbytes(c, &client_id))
+    if (key.n < KEY_N || !cursor_u32(&c, &to) ||
+        key.n != (to == HANDOFF_TO_SESSION ? (uint32_t)ASIDE_KEY_N : (uint32_t)KEY_N))
         return false;
-    struct msg *m = cursor_u64(c, &uid) ? msg_record_take(c) : NULL;
+    uint64_t number = be64_get(key.p);
+    if (to == HANDOFF_TO_PEER)
+        return peer_handoff_load(n->shards[number % n->conf.shards], number, &c);
+    struct msg *m = cursor_u64(&c, &uid) ? msg_record_take(&c) : NULL;
     if (!m)
         return false;
     m->uid = uid;
-    handoff_replay(n, to, client_id, m);
-    handoff_forget(n->shards[0], number);
+    handoff_replay(n, to, to == HANDOFF_TO_SESSION ? be64_get(key.p + KEY_N) : 0, m);
+    store_batch_del(&n->shards[0]->persist.ops, STORE_HANDOFF, key);
+    store_batch_del(&n->shards[0]->persist.keep, STORE_HANDOFF, key);
     msg_unref(m);
     return true;
 }
@@ -185,15 +204,9 @@ static uint64_t replay_all(struct node *n, struct store_reader *r)
     uint64_t count = 0;
     enum err e = store_seek(r, STORE_HANDOFF, bytes_of(&first, 1), &key, &value);
     for (; e == OK || e == ERR_CORRUPT; e = store_next(r, &key, &value), count++) {
-        struct cursor c = cursor_of(value);
-        uint32_t to;
-        uint64_t number = key.n == 8 ? be64_get(key.p) : 0;
-        bool good = e == OK && key.n == 8 && cursor_u32(&c, &to);
+        uint64_t number = key.n >= KEY_N ? be64_get(key.p) : 0;
         n->handoff_next = number >= n->handoff_next ? number + 1 : n->handoff_next;
-        if (good && to == HANDOFF_TO_PEER &&
-            peer_handoff_load(n->shards[number % n->conf.shards], number, &c))
-            continue;
-        if (!good || to == HANDOFF_TO_PEER || !handoff_read(n, to, &c, number))
+        if (e != OK || !replay_one(n, key, value))
             LOG(n->conf.log, LOG_ERROR, "store damaged handoff skipped number=%llu",
                 (unsigned long long)number);
     }

@@ -10,19 +10,19 @@
  * and deletes the handoff in one batch. Handoffs that are found at start are carried out before any client is
  * served.
  *
- * A session that is still arriving from another node holds the message aside (parcel_held.c): the handoff
- * then becomes one to that session alone, in the same batch, which is deleted with the one that has it in its
- * queue.
+ * A session that is arriving from another node holds the message aside (parcel.h), and has it on disk only
+ * when it has arrived. Until then a handoff for that session alone takes the place of the shard's, in one
+ * batch.
  *
- * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record; or be32
- * HANDOFF_TO_SESSION, be16 length, client id, be64 uid, a message record; for a peer see handoff_peer.h. */
+ * Table HANDOFF: key: handoff number; value: be32 shard, be64 uid, a message record;
+ * for one session, so that they stay in order: key: handoff number, be64 session number; value: be32
+ * HANDOFF_TO_SESSION, be64 uid, a message record;
+ * for a peer see handoff_peer.h. */
 
 #include "node/core/deliver.h"
 #include "proto/rpc/node_id.h"
 
 struct node;
-
-enum { HANDOFF_TO_SESSION = 0xfffffffe };
 
 /* One that waits for its commit. */
 struct handoff {
@@ -39,8 +39,11 @@ struct handoffs {
 
 /* Puts p for each shard in the bit set `shards` and each peer in `peers` into the next batch. */
 void handoff_give(struct shard *sh, struct publication *p, uint64_t shards, uint64_t peers);
-/* One to a session of this shard, in the next batch; its number. */
-uint64_t handoff_keep(struct shard *sh, const struct msg *m, struct bytes client_id);
+/* m, of the handoff that is being taken, is held aside by the session: a record for it alone is in the next
+ * batch. Answers the handoff's number; 0: m came by none. */
+uint64_t handoff_aside(struct shard *sh, const struct session *s, const struct msg *m);
+/* The session has it, or need not have it any more. */
+void handoff_aside_done(struct shard *sh, const struct session *s, uint64_t number);
 /* Its record is to be deleted. */
 void handoff_forget(struct shard *sh, uint64_t number);
 /* The batch is sealed; it is stored (the mails leave), or it is not (the publisher is told). */

@@ -21,7 +21,7 @@
 #include "proto/base/list.h"
 #include "proto/rpc/node_id.h"
 
-enum { HANDOFF_TO_PEER = 0xffffffff };
+enum { HANDOFF_TO_SESSION = 0xfffffffe, HANDOFF_TO_PEER = 0xffffffff };
 
 struct node;
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/core/handoff.h"
 #include "node/core/parcel_i.h"
 
 #include "proto/base/check.h"
@@ -78,9 +77,7 @@ void parcel_session_ends(struct shard *sh, struct session *s)
 {
     for (struct parcel *p = s->parcel; p; p = p->older) {
         for (uint32_t i = 0; i < p->held_n; i++) {
-            seen_got(sh, p->held[i].msg->uid, session_id(s));
-            if (p->held[i].record)
-                handoff_forget(sh, p->held[i].record);
+            parcel_held_done(sh, s, &p->held[i]);
             pending_release(sh, p->held[i].pending, RC_SUCCESS);
             p->held[i].pending = NULL;
         }

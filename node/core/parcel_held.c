@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/core/parcel_i.h"
 
-#include "node/core/handoff.h"
 #include "node/core/note.h"
 #include "proto/base/mem.h"
 
@@ -67,29 +66,20 @@ bool parcel_hold(struct shard *sh, struct publication *p, struct session *s, uns
         p->refused++;
         return true;
     }
-    struct pending *pending = publication_wait(p);
-    held_push(
-        pc, &(struct held_message){.msg = msg_ref(m),
-                                   .pending = pending,
-                                   .record = p->handoff && !pending ? handoff_keep(sh, m, session_id(s)) : 0,
-                                   .ids = ids_n ? mem_dup(ids, ids_n * sizeof *ids) : NULL,
-                                   .ids_n = ids_n,
-                                   .qos = (uint8_t)qos,
-                                   .retain = retain,
-                                   .hold = p->hold,
-                                   .alone = p->alone,
-                                   .handoff = p->handoff});
+    held_push(pc, &(struct held_message){.msg = msg_ref(m),
+                                         .pending = publication_wait(p),
+                                         .ids = ids_n ? mem_dup(ids, ids_n * sizeof *ids) : NULL,
+                                         .ids_n = ids_n,
+                                         .qos = (uint8_t)qos,
+                                         .retain = retain,
+                                         .hold = p->hold,
+                                         .alone = p->alone,
+                                         .handoff = p->handoff,
+                                         .aside = session_is_persistent(s) ? handoff_aside(sh, s, m) : 0});
     if (p->held_by)
         seen_without(p->held_by, session_id(s));
     p->receivers++;
     return true;
-}
-
-/* In the batch that has the message in the queue, or that it is there already. */
-static void record_forget(struct shard *sh, const struct held_message *h)
-{
-    if (h->record)
-        handoff_forget(sh, h->record);
 }
 
 static void held_append(struct shard *sh, struct session *s, struct held_message *h)
@@ -104,6 +94,14 @@ static void held_append(struct shard *sh, struct session *s, struct held_message
     h->failed = pub.refused && !pub.receivers ? RC_QUOTA_EXCEEDED : RC_SUCCESS;
     h->pending = pub.pending;
     msg_unref(pub.msg);
+}
+
+void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h)
+{
+    seen_got(sh, h->msg->uid, session_id(s));
+    if (h->aside)
+        handoff_aside_done(sh, s, h->aside);
+    h->aside = 0;
 }
 
 /* It came through the holder too; or it is older than one that did, so when it was published its publisher's
@@ -122,8 +120,7 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (!is_to_drop(p, h))
             continue;
-        seen_got(sh, h->msg->uid, session_id(p->session));
-        record_forget(sh, h);
+        parcel_held_done(sh, p->session, h);
         answer_when_stored(sh, h->pending);
         msg_unref(h->msg);
         h->msg = NULL;
@@ -133,9 +130,8 @@ struct held_messages parcel_held_append(struct shard *sh, struct parcel *p)
         struct held_message *h = &p->held[i];
         if (h->msg) {
             uidset_add(&p->recent, h->msg->uid);
-            seen_got(sh, h->msg->uid, session_id(p->session));
+            parcel_held_done(sh, p->session, h);
             held_append(sh, p->session, h);
-            record_forget(sh, h);
         }
         free(h->ids);
     }

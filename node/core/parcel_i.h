@@ -18,7 +18,6 @@ enum parcel_state {
 struct held_message {
     struct msg *msg;
     struct pending *pending;
-    uint64_t record; /* of it alone, see handoff.h; 0: somebody waits for its answer, who has it till then */
     uint32_t *ids;
     uint32_t ids_n;
     uint8_t qos;
@@ -27,6 +26,7 @@ struct held_message {
     bool handoff;
     bool alone;
     uint8_t failed; /* appended: enum reason */
+    uint64_t aside; /* number of the handoff that keeps it meanwhile; 0: it has none */
 };
 
 struct parcel {
@@ -133,6 +133,8 @@ struct held_messages {
     uint32_t n;
 };
 struct held_messages parcel_held_append(struct shard *sh, struct parcel *p);
+/* It is in the queue, or is not to be delivered: nothing else keeps it any more. */
+void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h);
 void parcel_held_answer(struct shard *sh, struct held_messages all);
 /* The arriving side's end without END. The session may be over then. */
 void parcel_arrived(struct shard *sh, struct parcel *p);

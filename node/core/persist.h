@@ -50,8 +50,8 @@ struct persist {
     uint64_t retained_arrived_sealed;
     uint64_t ends;        /* stored sessions that end in the next batch, see persist_is_ending() */
     uint64_t ends_sealed; /* and in the one under way */
-    uint64_t retry_ms; /* after a failure: not before (monotonic) */
-    uint32_t urgent;   /* somebody waits and no acknowledgement can help */
+    uint64_t retry_ms;    /* after a failure: not before (monotonic) */
+    uint32_t urgent;      /* somebody waits and no acknowledgement can help */
     uint8_t in_flight;
     uint8_t has_failed; /* the last commit failed */
 };
@@ -63,8 +63,8 @@ void persist_fini(struct persist *p);
 void persist_session(struct session *s);
 /* Every record of the session goes. */
 void persist_session_end(struct session *s);
-/* May the store still have an ended session with the client id of s? A crash would bring it back. True also for
- * one in 64 of the other ids, while any session ends. */
+/* May the store still have an ended session with the client id of s? A crash would bring it back. True also
+ * for one in 64 of the other ids, while any session ends. */
 bool persist_is_ending(const struct session *s);
 void persist_sub(struct subscription *sub);
 void persist_sub_end(struct subscription *sub);

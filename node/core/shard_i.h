@@ -61,6 +61,7 @@ struct shard {
     struct persist persist;
     struct handoffs handoffs; /* in the next batch */
     struct handoffs handoffs_sealed;
+    uint64_t handoff_taking; /* number of the one that is being delivered; 0: none is */
     struct counters counters;
     struct encoder encoder;
     struct collected *collected; /* sessions that one publish reaches by several filters */

@@ -29,6 +29,7 @@ struct message {
     bool resent;       /* by its publisher: it may come after younger ones, and more than once with QoS 1 */
     uint64_t sent_at;
     bool wanted[CLIENTS]; /* promised to this client once it is acked */
+    bool strays[CLIENTS]; /* it may come to a node that the client's session has left, see client_move() */
     bool got_qos2[CLIENTS];
     uint16_t got[CLIENTS]; /* deliveries within the client's present session */
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "node/core/parcel_i.h"
 #include "tests/sim/actor.h"
 #include "tests/sim/world_i.h"
 
@@ -255,6 +256,88 @@ static void sessions_are_merged_and_it_is_said(struct stage *s)
         stage_fail(s, "a partition that nobody tells of");
 }
 
+/* ---- crashes while sessions move ------------------------------------------------------------------- */
+
+static struct session *session_at(struct stage *s, uint32_t node, const char *id)
+{
+    struct node *n = s->world->nodes[node].node;
+    return session_find(node_shard(n, node_home(n, bytes_str(id))), bytes_str(id));
+}
+
+static bool is_arriving(void *stage)
+{
+    const struct session *c = session_at(stage, 1, "c");
+    return c && c->parcel && c->parcel->state == PARCEL_ARRIVING && c->parcel->is_cut;
+}
+
+static bool have_one_shard(struct stage *s, uint32_t node, const char *a, const char *b)
+{
+    const struct node *n = s->world->nodes[node].node;
+    return node_home(n, bytes_str(a)) == node_home(n, bytes_str(b));
+}
+
+/* Two sessions of a client are merged while another shard of the node brings QoS 2 messages for it: they are
+ * held aside when the node dies, and their publisher has its PUBREC. */
+static void held_aside_when_the_node_dies(struct stage *s)
+{
+    char other[8] = "pub";
+    for (unsigned i = 0; i < 50 && have_one_shard(s, 1, other, "c"); i++)
+        snprintf(other, sizeof other, "pub%u", i);
+    if (have_one_shard(s, 1, other, "c"))
+        return; /* there is only one: PUBREC waits until it has arrived */
+    struct actor *c = actor_new(s, "c"), *pub = actor_new(s, other);
+    uint32_t next = 0;
+    actor_connect(c, 2, false);
+    actor_subscribe(c, "old", 2);
+    actor_drop(c);
+    world_down(s->world, 2);
+    actor_connect(c, 1, false);
+    actor_subscribe(c, "new", 2);
+    actor_drop(c);
+    actor_connect(pub, 1, false);
+    world_up(s->world, 2, WORLD_SAME_ADDRESS);
+    if (!stage_until(s, is_arriving, s, 60000, "a session that arrives"))
+        return;
+    world_stall(s->world, 0, 1200); /* its mark is waited for, so the move takes so long */
+    publish_all(pub, "new", &next, 10, 2);
+    if (!is_arriving(s))
+        stage_fail(s, "it has arrived too soon");
+    world_crash(s->world, 1, s->world->nodes[1].shards);
+    stage_whole(s);
+    stage_run(s, 5000);
+    actor_connect(c, 1, false);
+    actor_expect_all(c, 10, 10000);
+}
+
+static bool has_left(void *stage)
+{
+    return session_at(stage, 0, "c") == NULL;
+}
+
+/* The commit that is under way, and with it what waits for the next one, takes a second more. */
+static bool is_held_up(void *stage)
+{
+    struct world_node *n = &((struct stage *)stage)->world->nodes[0];
+    struct commit *c = &n->commits[node_home(n->node, bytes_str("c"))];
+    c->due_ms += c->under_way ? 1000 : 0;
+    return c->under_way;
+}
+
+/* A session has only just left the node for another one, and a clean start discards it there. No CONNACK says
+ * so before this node's store has forgotten its own copy: it would come back if the node died then. */
+static void a_discarded_session_stays_away(struct stage *s)
+{
+    struct actor *c = actor_new(s, "c");
+    actor_connect(c, 0, false);
+    actor_subscribe(c, "t", 1);
+    actor_connect(c, 1, false);
+    stage_until(s, has_left, s, 10000, "the session has left");
+    stage_until(s, is_held_up, s, 10000, "the store forgets it");
+    actor_connect(c, 0, true);
+    if (store_count(s->world->nodes[0].store, STORE_SUBS) != 0)
+        stage_fail(s, "the client has a new session, and the store its old one");
+}
+
 /* ---- slow peers ----------------------------------------------------------------------------------- */
 
 static void suback_waits_for_nobody_for_ever(struct stage *s)
@@ -311,6 +394,8 @@ static const struct scenario {
     {"a_members_node_dies", a_members_node_dies},
     {"retained_from_both_sides", retained_from_both_sides},
     {"sessions_are_merged_and_it_is_said", sessions_are_merged_and_it_is_said},
+    {"held_aside_when_the_node_dies", held_aside_when_the_node_dies},
+    {"a_discarded_session_stays_away", a_discarded_session_stays_away},
     {"suback_waits_for_nobody_for_ever", suback_waits_for_nobody_for_ever},
     {"a_peer_that_does_not_read", a_peer_that_does_not_read},
 };

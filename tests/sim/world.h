@@ -58,6 +58,10 @@ uint64_t world_counter(const struct world *w, const char *name);
 /* Does a session of this client id exist on the node? */
 bool world_has_session(const struct world *w, uint32_t node, const char *client_id);
 
+/* Calls fn with the payload of each QoS 2 message that is stored on some node, up or down, for another node.
+ */
+void world_handoffs(const struct world *w, void (*fn)(void *ctx, struct bytes payload), void *ctx);
+
 /* ---- a cluster's faults --------------------------------------------------------------------------- */
 
 /* The node dies and stays away; back with the disk as it was committed, at another address when moved. */
