@@ -45,6 +45,7 @@ static void a_clean_start_is_newer_than_what_it_ends(void **state)
     bool held[4];
     pair_subscribed(p, H, &a, &keeper5);
     told_take(p, H, stamps, held, 4);
+    client_lose(&a);
     clock_back(p, H, 3600000);
     how.clean = true;
     client_open(p->b[H], &a, &how);
