@@ -104,6 +104,13 @@ void parcel_held_done(struct shard *sh, const struct session *s, struct held_mes
     h->aside = 0;
 }
 
+void parcel_held_relayed(struct shard *sh, struct parcel *p, uint64_t uid)
+{
+    for (uint32_t i = 0; i < p->held_n; i++)
+        if (p->held[i].msg->uid == uid)
+            parcel_held_done(sh, p->session, &p->held[i]);
+}
+
 /* It came through the holder too; or it is older than one that did, so when it was published its publisher's
  * node did not know of the subscription: no SUBACK was sent, and behind the newer one it would be out of
  * order [MQTT-4.6.0-6]. */

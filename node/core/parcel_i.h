@@ -135,6 +135,8 @@ struct held_messages {
 struct held_messages parcel_held_append(struct shard *sh, struct parcel *p);
 /* It is in the queue, or is not to be delivered: nothing else keeps it any more. */
 void parcel_held_done(struct shard *sh, const struct session *s, struct held_message *h);
+/* The holder relays the message with this uid, which goes into the queue: it may be held aside as well. */
+void parcel_held_relayed(struct shard *sh, struct parcel *p, uint64_t uid);
 void parcel_held_answer(struct shard *sh, struct held_messages all);
 /* The arriving side's end without END. The session may be over then. */
 void parcel_arrived(struct shard *sh, struct parcel *p);

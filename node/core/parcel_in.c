@@ -2,6 +2,7 @@
 #include "node/core/mount.h"
 #include "node/core/parcel_i.h"
 #include "node/core/publish_out.h"
+#include "node/core/queue_disk.h"
 #include "node/core/subscribe.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
@@ -109,6 +110,8 @@ static bool message_take(struct parcel *p, struct parcel_message *m)
     if (p->is_cut && m->msg && m->state == SLOT_READY && !is_asked_for(s, m->msg))
         return true;
     uidset_add(&p->recent, m->uid);
+    if (p->held_n)
+        parcel_held_relayed(s->shard, p, m->uid);
     p->uid_relayed = m->uid;
     if (m->msg && p->state == PARCEL_ARRIVING)
         uidmax_note(&p->newest, msg_topic(m->msg), m->uid);
@@ -216,11 +219,14 @@ static struct session *session_make(struct shard *sh, const struct record_sessio
     return s;
 }
 
-static void uids_add(struct parcel *p, const struct ring *r)
+/* All that is in the queue, on disk as well: it may come once more through the holder. */
+static void uids_add(struct parcel *p)
 {
-    for (uint64_t i = r->first; i < r->end; i++) {
-        const struct slot *slot = ring_at(r, i);
-        if (slot->msg)
+    struct session *s = p->session;
+    struct sendq *q = s->q;
+    for (uint64_t seq = q ? sendq_low(q) : 0; q && seq < q->next; seq++) {
+        const struct slot *slot = queue_fetch(s, seq) ? ring_at(&q->win, seq) : NULL;
+        if (slot && slot->msg)
             uidset_add(&p->recent, slot->msg->uid);
     }
 }
@@ -236,10 +242,8 @@ static void succeed(struct parcel *p, struct parcel *old)
         old->is_stored = true;
         parcel_drop(old);
     }
-    if (p->is_merging && p->session->q) {
-        uids_add(p, &p->session->q->win);
-        uids_add(p, &p->session->q->tail);
-    }
+    if (p->is_merging)
+        uids_add(p);
 }
 
 /* Whoever connected here asked for a new session, and did so later than that one was used. */

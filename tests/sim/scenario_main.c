@@ -309,6 +309,36 @@ static void held_aside_when_the_node_dies(struct stage *s)
     actor_expect_all(c, 10, 10000);
 }
 
+/* QoS 2 messages of another shard come through the holder as well as directly, to a session that is still
+ * arriving, and then the node dies. */
+static void relayed_and_held_comes_once(struct stage *s)
+{
+    struct actor *pub = actor_new(s, "pub"), *sub = actor_new(s, "sub");
+    uint32_t next = 0, count[10] = {0};
+    actor_connect(pub, 1, false);
+    actor_connect(sub, 0, false);
+    actor_subscribe(sub, "t", 2);
+    stage_run(s, 500);
+    world_cut(s->world, 2, 0); /* its mark does not come, so the session goes on arriving */
+    actor_connect(sub, 1, false);
+    for (; next < 10; next++)
+        actor_publish(pub, "t", next, 2);
+    stage_run(s, 100 + world_random(s->world, 200));
+    actor_drop(sub);
+    world_crash(s->world, 1, 1 + (uint32_t)world_random(s->world, 3));
+    world_heal(s->world);
+    stage_whole(s);
+    stage_run(s, 15000);
+    actor_connect(sub, 1, false);
+    stage_run(s, 5000);
+    for (uint32_t i = 0; i < sub->got_n; i++)
+        count[sub->got[i]]++;
+    for (uint32_t i = 0; i < 10; i++) {
+        if (pub->acked[i] && count[i] != 1)
+            stage_fail(s, "message %u, which was acknowledged, came %u times", i, count[i]);
+    }
+}
+
 static bool has_left(void *stage)
 {
     return session_at(stage, 0, "c") == NULL;
@@ -395,6 +425,7 @@ static const struct scenario {
     {"retained_from_both_sides", retained_from_both_sides},
     {"sessions_are_merged_and_it_is_said", sessions_are_merged_and_it_is_said},
     {"held_aside_when_the_node_dies", held_aside_when_the_node_dies},
+    {"relayed_and_held_comes_once", relayed_and_held_comes_once},
     {"a_discarded_session_stays_away", a_discarded_session_stays_away},
     {"suback_waits_for_nobody_for_ever", suback_waits_for_nobody_for_ever},
     {"a_peer_that_does_not_read", a_peer_that_does_not_read},
