@@ -126,7 +126,7 @@ enum err store_open_lmdb(struct store **out, const struct store_conf *conf)
     s->log = conf->log;
     s->sync = conf->sync;
     s->map_bytes_max = conf->map_bytes_max;
-    s->dir = mem_dup(conf->dir, strlen(conf->dir));
+    s->dir = mem_text(conf->dir);
     s->path = path_in(conf->dir, "store");
     s->checkpoint = path_in(conf->dir, "checkpoint");
     s->lock_fd = -1;

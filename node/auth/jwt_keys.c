@@ -201,7 +201,7 @@ static bool key_read(const json_t *o, struct jwt_key *out)
         return false;
     }
     const char *kid = json_string_value(json_object_get(o, "kid"));
-    out->kid = kid ? mem_dup(kid, strlen(kid)) : NULL;
+    out->kid = kid ? mem_text(kid) : NULL;
     return true;
 }
 

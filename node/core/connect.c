@@ -166,13 +166,11 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     if (s && session_is_leaving(s))
         parcel_stay(s);
     if (s && session_is_over(s)) {
-        c->out_held = s->is_recorded;
         session_end(s);
         s = NULL;
     }
     if (s && k->clean_start) {
         COUNT(sh, SESSION_DISCARDED);
-        c->out_held = s->is_recorded;
         session_end(s);
         s = NULL;
     }
@@ -186,7 +184,7 @@ static struct session *session_get(struct conn *c, const struct connect *k, stru
     c->out_held |= sh->persist.has_failed && expiry_of(c->settings, k) > 0;
     COUNT(sh, SESSION_CREATED);
     s = session_new(sh, id, 0);
-    c->out_held |= persist_is_ending(s); /* also one that has only just moved away */
+    c->out_held |= persist_is_ending(s); /* by this CONNECT, or one that has only just moved away */
     return s;
 }
 
@@ -202,7 +200,7 @@ static void session_take_settings(struct session *s, struct conn *c, const struc
     s->inflight_max =
         k->receive_max < set->inflight_max ? k->receive_max : set->inflight_max; /* [MQTT-3.3.4-9] */
     free(s->username);
-    s->username = c->username ? mem_dup(c->username, strlen(c->username)) : NULL;
+    s->username = c->username ? mem_text(c->username) : NULL;
     free(s->mount);
     s->mount = mount;
     if (session_is_persistent(s)) {

@@ -51,7 +51,7 @@ enum err acl_file_new(struct acl_file **out, const struct acl_file_conf *conf)
     struct acl_fault fault;
     struct acl_file *f = mem_zalloc(sizeof *f);
     f->log = conf->log;
-    f->path = mem_dup(conf->path, strlen(conf->path));
+    f->path = mem_text(conf->path);
     f->no_match = conf->no_match;
     pthread_mutex_init(&f->lock, NULL);
     enum err e = *conf->path ? file_parse(f->log, f->path, f->no_match, &f->acl, &fault) : OK;
@@ -166,7 +166,7 @@ enum err acl_read(struct acl_file *f, const char *path, enum acl_effect no_match
 
 void acl_set(struct acl_file *f, const char *path, enum acl_effect no_match, struct acl *acl)
 {
-    char *mine = mem_dup(path, strlen(path));
+    char *mine = mem_text(path);
     pthread_mutex_lock(&f->lock);
     free(f->path);
     f->path = mine;

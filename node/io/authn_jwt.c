@@ -19,21 +19,16 @@ const char *authn_jwt_claim_judge(const char *claim)
     return NULL;
 }
 
-static char *text_dup(const char *text)
-{
-    return mem_dup(text, strlen(text));
-}
-
 void authn_jwt_conf_copy(struct authn_jwt_conf *out, const struct authn_jwt_conf *conf)
 {
     const char **claims = conf->claims_n ? mem_zalloc(conf->claims_n * sizeof *claims) : NULL;
     for (size_t i = 0; i < conf->claims_n; i++)
-        claims[i] = text_dup(conf->claims[i]);
+        claims[i] = mem_text(conf->claims[i]);
     *out = *conf;
     out->secret_file = out->public_key_file = out->jwks_file = NULL;
     out->claims = claims;
-    out->username_claim = text_dup(conf->username_claim);
-    out->acl_claim = text_dup(conf->acl_claim);
+    out->username_claim = mem_text(conf->username_claim);
+    out->acl_claim = mem_text(conf->acl_claim);
 }
 
 void authn_jwt_conf_fini(struct authn_jwt_conf *copy)

@@ -122,8 +122,7 @@ static bool is_starved(const struct hasher *h, struct task *t)
 static void task_wait(struct hasher *h, struct task *t)
 {
     while (!t->is_done) {
-        uint64_t at = clock_ns(CLOCK_MONOTONIC) + (uint64_t)h->conf.step_ms * 1000000;
-        struct timespec ts = {(time_t)(at / 1000000000), (long)(at % 1000000000)};
+        struct timespec ts = mono_in_ms(h->conf.step_ms);
         while (!t->is_done && pthread_cond_timedwait(&t->done, &h->lock, &ts) == 0)
             ;
         if (!t->is_done && is_starved(h, t))

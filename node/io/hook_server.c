@@ -36,19 +36,14 @@ static const char *content_type(const struct hook_server_conf *conf)
     return NULL;
 }
 
-static char *text_dup(const char *text)
-{
-    return mem_dup(text, strlen(text));
-}
-
 struct hook_server *hook_server_new(const struct hook_server_conf *conf, struct log_sink *log)
 {
     struct hook_server *h = mem_zalloc(sizeof *h);
     const char *type = content_type(conf);
     h->conf = *conf;
-    h->conf.url = h->url = text_dup(conf->url);
-    h->conf.body = h->body = text_dup(conf->body);
-    h->conf.cafile = h->cafile = text_dup(conf->cafile);
+    h->conf.url = h->url = mem_text(conf->url);
+    h->conf.body = h->body = mem_text(conf->body);
+    h->conf.cafile = h->cafile = mem_text(conf->cafile);
     h->conf.headers = NULL;
     h->log = log;
     h->body_encoding = type && strstr(type, "x-www-form-urlencoded") ? HOOK_URL : HOOK_JSON;

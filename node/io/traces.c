@@ -177,17 +177,13 @@ static void *thread_main(void *arg)
     struct traces *t = arg;
     pthread_mutex_lock(&t->lock);
     while (!t->is_over) {
-        struct timespec until;
         for (uint32_t i = 0; i < t->conf.shards; i++)
             ring_drain(t, t->rings[i]);
         t->rounds++;
         pthread_cond_broadcast(&t->cond);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += WRITE_EVERY_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        struct timespec until = mono_in_ms(WRITE_EVERY_MS);
         if (any_runs(t))
-            pthread_cond_timedwait(&t->cond, &t->lock, &until);
+            pthread_cond_clockwait(&t->cond, &t->lock, CLOCK_MONOTONIC, &until);
         else
             pthread_cond_wait(&t->cond, &t->lock);
     }

@@ -35,3 +35,8 @@ void *mem_dup(const void *p, size_t n)
     d[n] = 0;
     return d;
 }
+
+char *mem_text(const char *s)
+{
+    return mem_dup(s, strlen(s));
+}

@@ -13,5 +13,6 @@ NEVER_NULL void *mem_alloc(size_t n);              /* not cleared */
 NEVER_NULL void *mem_zalloc(size_t n);             /* cleared */
 NEVER_NULL void *mem_realloc(void *p, size_t n);   /* p may be NULL */
 NEVER_NULL void *mem_dup(const void *p, size_t n); /* a copy with one NUL byte behind it */
+NEVER_NULL char *mem_text(const char *s);          /* a copy */
 
 #endif

@@ -215,7 +215,7 @@ static void put(struct accounts *a, enum account_kind kind, const char *name, js
 {
     struct change *c = change_new(a);
     c->kind = kind;
-    c->name = mem_dup(name, strlen(name));
+    c->name = mem_text(name);
     c->before = json_incref((json_t *)(uintptr_t)account_table_get(&a->table, kind, name));
     c->record = json_incref(record);
     c->done = done;
@@ -267,9 +267,8 @@ static void first_user_follow(struct accounts *a, const char *before)
     if (strcmp(hash, before) == 0)
         return;
     struct first_job *j = mem_zalloc(sizeof *j);
-    *j = (struct first_job){.a = a,
-                            .salt = mem_dup(salt ? salt : "", salt ? strlen(salt) : 0),
-                            .hash = mem_dup(hash, strlen(hash))};
+    *j = (struct first_job){
+        .a = a, .salt = mem_dup(salt ? salt : "", salt ? strlen(salt) : 0), .hash = mem_text(hash)};
     if (!offload_run(a->offload, first_work, first_done, j))
         first_work(j), first_done(j);
 }

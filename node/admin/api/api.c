@@ -216,7 +216,7 @@ static void take(struct api *a, struct evhttp_request *req, const char *path)
     } else {
         struct request *r = mem_zalloc(sizeof *r);
         r->req = req;
-        r->path = mem_dup(path, strlen(path));
+        r->path = mem_text(path);
         r->is_head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
         r->call = api_call_new(a, route);
         r->call->params = params;

@@ -40,7 +40,7 @@ static struct exchange *exchange_new(struct peers *p, struct list *all, const ch
 {
     struct exchange *x = mem_zalloc(sizeof *x);
     x->peers = p;
-    x->node = mem_dup(node, strlen(node));
+    x->node = mem_text(node);
     x->id = id;
     x->heard_ms = admin_mono_ms();
     list_push(all, &x->link);
@@ -223,7 +223,7 @@ static void on_frame(void *ctx, const char *from, const struct rpc_admin *a)
 {
     struct peers *p = ctx;
     struct arrival *v = mem_alloc(sizeof *v);
-    *v = (struct arrival){p, mem_dup(from, strlen(from)), *a};
+    *v = (struct arrival){p, mem_text(from), *a};
     v->what.data.p = mem_dup(a->data.p, a->data.n);
     offload_expect(p->api->offload);
     offload_post(p->api->offload, on_arrival, v);

@@ -73,8 +73,8 @@ void secret_run(struct api_call *c, const char *password, const char *hash, cons
                 bool (*step)(struct api_call *c))
 {
     struct secret *s = secret_of(c);
-    s->password = password ? mem_dup(password, strlen(password)) : NULL;
-    s->next = next ? mem_dup(next, strlen(next)) : NULL;
+    s->password = password ? mem_text(password) : NULL;
+    s->next = next ? mem_text(next) : NULL;
     snprintf(s->hash, sizeof s->hash, "%s", hash ? hash : "");
     if (!offload_run(c->api->offload, work, done, s)) {
         c->retry_s = 1;

@@ -130,7 +130,7 @@ static struct api_call *call_of(struct api *a, const json_t *o)
     {
         const char *v = json_is_string(param) ? json_string_value(param) : "";
         c->params.n[i] = strlen(v);
-        c->params.v[i] = mem_dup(v, strlen(v));
+        c->params.v[i] = mem_text(v);
         c->params.count++;
     }
     c->window.skip = (uint64_t)json_int(o, "skip", 0);

@@ -11,20 +11,27 @@
 #include "node/core/handoff.h"
 #include "tests/unit/core/pair_texts.h"
 
-/* A message of another shard, whose publisher has been told that it is stored: it comes while the session is
- * arriving, and is held aside when the power fails. fails: a commit does, before that. */
-static void check_held_handoff(bool fails)
+/* The client comes to A, where its session goes on arriving, and a message of another shard, whose publisher
+ * has been told that it is stored, is held aside for it. */
+static struct pair *pair_holding(struct client *a)
 {
     struct pair *p = pair_queued(1);
-    struct client a;
     struct publication pub = {.uid = 77,
                               .m = {.topic = bytes_str("t"), .payload = bytes_str("held"), .qos = 2}};
     p->stop = STOP_FINISH;
-    pair_open(p, A, &a, &keeper5);
-    expect_connack(&a, SESSION_PRESENT);
-    expect_texts_of(&a, "1");
+    pair_open(p, A, a, &keeper5);
+    expect_connack(a, SESSION_PRESENT);
+    expect_texts_of(a, "1");
     handoff_take(p->b[A]->sh, &pub, 5);
     publication_fini(p->b[A]->sh, &pub);
+    return p;
+}
+
+/* The power fails. fails: a commit does, before that. */
+static void check_held_handoff(bool fails)
+{
+    struct client a;
+    struct pair *p = pair_holding(&a);
     if (fails) {
         broker_commit_fails(p->b[A], ERR_IO);
         broker_wait(p->b[A], 1100); /* until it is tried again */
@@ -59,16 +66,8 @@ static void what_was_held_aside_is_stored_once(void **state)
 {
     (void)state;
     for (unsigned way = 0; way < 2; way++) {
-        struct pair *p = pair_queued(1);
         struct client a;
-        struct publication pub = {.uid = 77,
-                                  .m = {.topic = bytes_str("t"), .payload = bytes_str("held"), .qos = 2}};
-        p->stop = STOP_FINISH;
-        pair_open(p, A, &a, &keeper5);
-        expect_connack(&a, SESSION_PRESENT);
-        expect_texts_of(&a, "1");
-        handoff_take(p->b[A]->sh, &pub, 5);
-        publication_fini(p->b[A]->sh, &pub);
+        struct pair *p = pair_holding(&a);
         pair_run(p);
         assert_int_equal(store_count(p->b[A]->store, STORE_HANDOFF), 1);
         client_lose(&a);
