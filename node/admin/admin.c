@@ -7,6 +7,7 @@
 #include "node/admin/server.h"
 #include "node/admin/watch.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -119,11 +120,11 @@ enum err admin_new(struct admin **out, const struct admin_conf *conf)
 {
     struct admin *a = mem_zalloc(sizeof *a);
     a->stop_fd = a->reload_fd = -1;
-    uint64_t wall_ms = admin_wall_ms();
+    uint64_t now_ms = wall_ms();
     a->env.conf = *conf;
     a->env.figures = (struct figures){
         .io = conf->io, .writer = conf->writer, .store = conf->store, .cluster = conf->cluster};
-    a->env.started_ms = admin_mono_ms() - (wall_ms > conf->boot_wall_ms ? wall_ms - conf->boot_wall_ms : 0);
+    a->env.started_ms = mono_ms() - (now_ms > conf->boot_wall_ms ? now_ms - conf->boot_wall_ms : 0);
     enum err e = admin_open(a);
     if (e != OK) {
         LOG(conf->log, LOG_ERROR, "admin not started error=\"%s\"", err_name(e));

@@ -41,16 +41,6 @@ bool duration_read(const char *text, uint64_t *out_ms)
     return text[0] >= '0' && text[0] <= '9' && v > 0 && v <= 100000000 && unit > 0;
 }
 
-uint64_t admin_mono_ms(void)
-{
-    return mono_ms();
-}
-
-uint64_t admin_wall_ms(void)
-{
-    return wall_ms();
-}
-
 void command_usage_put(struct text *out, const struct command *m)
 {
     char left[96];

@@ -10,6 +10,7 @@
 #include "node/admin/figures.h"
 #include "node/admin/retained_walk.h"
 #include "node/admin/text.h"
+#include "proto/base/clock.h"
 
 struct accounts;
 struct admins_wait;
@@ -28,11 +29,9 @@ struct admin_env {
     struct api *api;                   /* NULL: HTTP is off */
     const struct admin_reload *reload; /* the last one; NULL: there was none */
 };
-uint64_t admin_mono_ms(void);
-uint64_t admin_wall_ms(void);
 static inline uint64_t admin_uptime_ms(const struct admin_env *env)
 {
-    return admin_mono_ms() - env->started_ms;
+    return mono_ms() - env->started_ms;
 }
 
 /* Where a listing stands; each uses what it needs. Begins as zeros. */

@@ -4,6 +4,7 @@
 #include "node/admin/command.h"
 #include "node/core/bans.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 
 #include <stdlib.h>
 
@@ -74,7 +75,7 @@ static bool change_read(const struct call *c, struct act_ban *a)
         if (strcmp(c->args[i], "--reason") == 0)
             a->ban.reason = bytes_str(c->args[i + 1]);
         else if (strcmp(c->args[i], "--for") == 0 && duration_read(c->args[i + 1], &ms))
-            a->ban.until_ms = admin_wall_ms() + ms;
+            a->ban.until_ms = wall_ms() + ms;
         else
             return false;
     }

@@ -2,6 +2,7 @@
 #include "cluster/io/sockaddr.h"
 #include "node/admin/cluster_text.h"
 #include "node/admin/command.h"
+#include "proto/base/clock.h"
 
 #include <stdlib.h>
 
@@ -69,8 +70,8 @@ static void status_put(struct call *c, enum format format)
     struct mesh_info info;
     struct cluster_report r = {.node = node_conf(conf->node)->name,
                                .cluster = conf->cluster_name,
-                               .mono_ms = admin_mono_ms(),
-                               .wall_ms = admin_wall_ms()};
+                               .mono_ms = mono_ms(),
+                               .wall_ms = wall_ms()};
     if (!conf->cluster) {
         report_put(c, format, &r);
     } else if (cluster_info(c, &info)) {
@@ -124,7 +125,7 @@ static bool join_wait(struct call *c)
         status_put(c, FORMAT_TEXT);
         return false;
     }
-    if (admin_mono_ms() >= c->waiting.until_ms) {
+    if (mono_ms() >= c->waiting.until_ms) {
         c->status = 1;
         text_printf(&c->out, "No node with the address %s has answered yet; this one goes on trying.\n",
                     net_addr_text(text, &c->waiting.addr));
@@ -144,7 +145,7 @@ static void join(struct call *c)
     }
     if (!ask(c, join_call, &c->waiting.addr))
         return;
-    c->waiting.until_ms = admin_mono_ms() + JOIN_MS;
+    c->waiting.until_ms = mono_ms() + JOIN_MS;
     c->produce = join_wait;
 }
 
@@ -231,7 +232,7 @@ static bool has_target(const struct mesh_info *info)
 static bool drain_wait(struct call *c)
 {
     struct mesh_info info;
-    uint64_t now = admin_mono_ms();
+    uint64_t now = mono_ms();
     if (!cluster_info(c, &info))
         return false;
     bool is_hopeless = !has_target(&info);
@@ -307,7 +308,7 @@ static void drain(struct call *c)
     }
     text_printf(&c->out, "Moving %u clients a second to the other nodes.\n", a.rate);
     if (a.wait_s) {
-        c->waiting.told_ms = admin_mono_ms();
+        c->waiting.told_ms = mono_ms();
         c->waiting.until_ms = c->waiting.told_ms + (uint64_t)a.wait_s * 1000;
         c->produce = drain_wait;
     }

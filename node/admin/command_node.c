@@ -3,6 +3,7 @@
 #include "node/admin/process.h"
 #include "node/io/certs.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 
 #include <stdlib.h>
 
@@ -28,7 +29,7 @@ static void broker(struct call *c)
     text_printf(out, "%-10s: %s\n", "sysdescr", SYS_DESCRIPTION);
     text_printf(out, "%-10s: %s\n", "version", node_conf(c->env->conf.node)->version);
     text_printf(out, "%-10s: %s\n", "uptime", sys_uptime_text(uptime, admin_uptime_ms(c->env)));
-    text_printf(out, "%-10s: %s\n", "datetime", sys_datetime_text(datetime, admin_wall_ms()));
+    text_printf(out, "%-10s: %s\n", "datetime", sys_datetime_text(datetime, wall_ms()));
 }
 
 static int figure_cmp(const void *a, const void *b)

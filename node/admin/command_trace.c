@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/command.h"
 #include "node/admin/tracing.h"
+#include "proto/base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,10 +51,10 @@ static void start(struct call *c)
         return;
     }
     if (!w.name) {
-        snprintf(made, sizeof made, "trace-%llu", (unsigned long long)admin_wall_ms());
+        snprintf(made, sizeof made, "trace-%llu", (unsigned long long)wall_ms());
         w.name = made;
     }
-    if (tracing_start(c->env, w.name, &w.rule, admin_wall_ms() + w.seconds * 1000, &why) != OK) {
+    if (tracing_start(c->env, w.name, &w.rule, wall_ms() + w.seconds * 1000, &why) != OK) {
         c->status = 1;
         text_printf(&c->out, "Not started: %s.\n", why);
         return;

@@ -5,6 +5,7 @@
 #include "node/admin/transfer.h"
 #include "node/core/bans.h"
 #include "node/core/delayed.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/mqtt/msg.h"
 
@@ -72,7 +73,7 @@ static void counts_put(struct text *out, const char *verb, const struct transfer
 /* Who waits for a large file sees that it goes on. */
 static void progress_put(struct call *c, const char *verb, uint64_t messages)
 {
-    uint64_t now = admin_mono_ms();
+    uint64_t now = mono_ms();
     if (!c->waiting.told_ms)
         c->waiting.told_ms = now;
     if (now - c->waiting.told_ms < PROGRESS_MS)

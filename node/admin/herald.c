@@ -3,6 +3,7 @@
 
 #include "node/admin/ask.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -30,7 +31,7 @@ static void sheet_make(struct herald *h)
     h->sheet = sys_sheet_new(&(struct sys_snapshot){
         .name = nc->name,
         .version = nc->version,
-        .wall_ms = admin_wall_ms(),
+        .wall_ms = wall_ms(),
         .uptime_ms = admin_uptime_ms(h->env),
         .stats = f->stats,
         .stats_n = f->stats_n,
@@ -92,7 +93,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct herald *h = arg;
     const struct admin_conf *conf = &h->env->conf;
-    uint64_t now_ms = admin_mono_ms();
+    uint64_t now_ms = mono_ms();
     unsigned parts = look(h) ? h->parts : 0;
     (void)fd;
     (void)what;
@@ -125,8 +126,8 @@ struct herald *herald_new(struct admin_env *env, struct event_base *base)
     struct herald *h = mem_zalloc(sizeof *h);
     h->env = env;
     h->parts = (conf->sys_interval_ms ? SYS_REST : 0) | (conf->sys_heartbeat_ms ? SYS_HEARTBEAT : 0);
-    h->rest_ms = admin_mono_ms() + conf->sys_interval_ms;
-    h->heartbeat_ms = admin_mono_ms() + conf->sys_heartbeat_ms;
+    h->rest_ms = mono_ms() + conf->sys_interval_ms;
+    h->heartbeat_ms = mono_ms() + conf->sys_heartbeat_ms;
     sheet_make(h);
     h->wanted = mem_zalloc(sys_sheet_count(h->sheet));
     h->wanted_now = mem_zalloc(sys_sheet_count(h->sheet));

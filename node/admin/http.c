@@ -6,6 +6,7 @@
 #include "node/admin/http_static.h"
 #include "node/io/certs.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <errno.h>
@@ -158,7 +159,7 @@ static void accepting_set(struct http *h, bool is_accepting)
 /* Lets those go that are done, and ends those that take too long: evhttp sees that as the client's doing. */
 static void conns_look(struct http *h)
 {
-    uint64_t now = admin_mono_ms();
+    uint64_t now = mono_ms();
     for (struct http_conn *c = h->conns; c < h->conns + CONNS_MAX; c++) {
         if (c->bev && is_done(c))
             conn_drop(h, c);
@@ -213,7 +214,7 @@ static struct bufferevent *on_conn(struct event_base *base, void *arg)
     c->bev = buffers_new(base, l->certs);
     CHECK(c->bev);
     bufferevent_incref(c->bev);
-    c->until_ms = admin_mono_ms() + LIFE_MS;
+    c->until_ms = mono_ms() + LIFE_MS;
     if (++h->conns_n == CONNS_MAX)
         accepting_set(h, false);
     timer_set(h);

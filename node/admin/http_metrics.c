@@ -3,6 +3,7 @@
 #include "node/admin/histograms.h"
 #include "node/admin/http.h"
 #include "node/admin/process.h"
+#include "proto/base/clock.h"
 
 /* /metrics for Prometheus, in its text format 0.0.4: the figures that ctl and $SYS show, named covey_..., and
  * of the process what Prometheus' own clients call the same. It asks each worker once; nobody's message waits
@@ -39,7 +40,7 @@ static void process_put(struct text *out, const struct admin_env *env)
     exposition_gauge(out, "process_open_fds", p.fds, "Number of open file descriptors.");
     exposition_gauge(out, "process_max_fds", p.fds_max, "Maximum number of open file descriptors.");
     exposition_gauge(out, "process_threads", p.threads, "Number of OS threads in the process.");
-    exposition_gauge(out, "process_start_time_seconds", (admin_wall_ms() - admin_uptime_ms(env)) / 1000,
+    exposition_gauge(out, "process_start_time_seconds", (wall_ms() - admin_uptime_ms(env)) / 1000,
                      "Start time of the process since unix epoch in seconds.");
 }
 

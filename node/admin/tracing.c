@@ -4,6 +4,7 @@
 #include "node/admin/ask.h"
 #include "node/admin/command.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 
 #include <string.h>
 
@@ -115,7 +116,7 @@ enum err tracing_delete(struct admin_env *env, const char *name)
 
 void tracing_tick(struct admin_env *env)
 {
-    uint64_t now_ms = admin_wall_ms();
+    uint64_t now_ms = wall_ms();
     for (uint32_t i = 0; i < TRACES_MAX; i++) {
         struct trace_info info;
         traces_info(env->conf.traces, i, &info);

@@ -7,6 +7,7 @@
 #include "node/io/acl_file.h"
 #include "node/io/certs.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -130,18 +131,18 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     const struct watch *w = arg;
     struct admin_env *env = w->env;
-    uint64_t wall_ms = admin_wall_ms();
+    uint64_t now_ms = wall_ms();
     (void)fd;
     (void)what;
     alarms_begin(&env->alarms);
-    store_look(env, wall_ms);
-    process_look(env, wall_ms);
-    config_look(env, wall_ms);
-    log_look(env, wall_ms);
-    acl_look(env, wall_ms);
-    secrets_look(env, wall_ms);
-    cluster_look(env, wall_ms);
-    alarms_end(&env->alarms, wall_ms);
+    store_look(env, now_ms);
+    process_look(env, now_ms);
+    config_look(env, now_ms);
+    log_look(env, now_ms);
+    acl_look(env, now_ms);
+    secrets_look(env, now_ms);
+    cluster_look(env, now_ms);
+    alarms_end(&env->alarms, now_ms);
     tracing_tick(env);
 }
 

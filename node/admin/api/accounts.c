@@ -4,6 +4,7 @@
 #include "node/admin/api/first_user.h"
 #include "node/core/hlc.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <sodium.h>
@@ -289,7 +290,7 @@ static void first_user_begin(struct accounts *a)
             first_user_follow(a, "");
         return;
     }
-    json_t *user = first_user_make(&a->env->conf, node_stamp(node, admin_wall_ms()), node_tag(node) >> 1);
+    json_t *user = first_user_make(&a->env->conf, node_stamp(node, wall_ms()), node_tag(node) >> 1);
     if (user)
         put(a, ACCOUNT_USER, "admin", user, NULL, NULL);
 }
@@ -312,7 +313,7 @@ void account_put(struct accounts *a, enum account_kind kind, const char *name, j
     struct node *node = a->env->conf.node;
     if (kind == ACCOUNT_USER)
         saved_keep(a, name);
-    uint64_t stamp = node_stamp(node, admin_wall_ms()), tag = node_tag(node) >> 1;
+    uint64_t stamp = node_stamp(node, wall_ms()), tag = node_tag(node) >> 1;
     const json_t *now = account_find(a, kind, name);
     const char *hash = json_str(now, "hash"), *next = json_str(record, "hash");
     if (record) {
@@ -343,7 +344,7 @@ json_t *account_user_new(const char *hash, const char *role, const char *descrip
     json_put(record, "role", json_of_str(role));
     json_put(record, "description", json_of_str(description));
     json_put(record, "must_change", json_false());
-    json_put(record, "created_at", json_of_u64(admin_wall_ms()));
+    json_put(record, "created_at", json_of_u64(wall_ms()));
     return record;
 }
 

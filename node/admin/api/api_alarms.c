@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/routes.h"
 #include "node/admin/api/walk.h"
+#include "proto/base/clock.h"
 
 /* What is wrong, and what was. */
 
@@ -21,15 +22,15 @@ static json_t *row(const struct api_call *c, const struct alarm *m, uint64_t wal
 static void list(struct api_call *c)
 {
     const struct alarms *a = &c->env->alarms;
-    uint64_t wall_ms = admin_wall_ms();
+    uint64_t now_ms = wall_ms();
     json_t *rows = json_array();
     const struct alarm *m;
     if (json_bool(c->query, "activated", true))
         for (uint32_t i = 0; i < a->active_n; i++)
-            json_push(rows, row(c, &a->active[i], wall_ms));
+            json_push(rows, row(c, &a->active[i], now_ms));
     else
         for (uint32_t i = 0; (m = alarms_past(a, i)); i++)
-            json_push(rows, row(c, m, wall_ms));
+            json_push(rows, row(c, m, now_ms));
     walk_answer(c, rows);
 }
 

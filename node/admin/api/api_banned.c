@@ -5,6 +5,7 @@
 #include "node/admin/api/when.h"
 #include "node/admin/ask.h"
 #include "node/core/bans.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -118,7 +119,7 @@ static void add(struct api_call *c)
         api_fail(c, 400, "BAD_REQUEST", "who: %s", a.why);
         return;
     }
-    a.ban.at_ms = admin_wall_ms();
+    a.ban.at_ms = wall_ms();
     api_reply(c, 200, row(&a.ban));
 }
 

@@ -3,6 +3,7 @@
 #include "node/admin/api/subject.h"
 #include "node/admin/api/walk.h"
 #include "node/admin/delayed_walk.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -85,7 +86,7 @@ static void list(struct api_call *c)
     struct delayed_listing *l = mem_zalloc(sizeof *l);
     l->call = c;
     l->topic = json_str(c->query, "topic");
-    l->wall_ms = admin_wall_ms();
+    l->wall_ms = wall_ms();
     l->rows = json_array();
     c->state = l;
     c->state_free = listing_free;
@@ -100,7 +101,7 @@ static void list(struct api_call *c)
 static void one_take(void *arg, const struct delayed_item *item)
 {
     struct api_call *c = arg;
-    json_t *o = row(c, item, admin_wall_ms());
+    json_t *o = row(c, item, wall_ms());
     json_put(o, "payload", subject_base64(item->m.payload));
     api_reply(c, 200, o);
 }

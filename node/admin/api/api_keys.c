@@ -3,6 +3,7 @@
 #include "node/admin/api/routes.h"
 #include "node/admin/api/secret.h"
 #include "node/admin/api/when.h"
+#include "proto/base/clock.h"
 
 #include <sodium.h>
 
@@ -20,7 +21,7 @@ static json_t *key_of(const char *name, const json_t *record)
     json_put(o, "desc", json_of_str(json_str(record, "desc")));
     json_put(o, "enable", json_boolean(json_bool(record, "enable", false)));
     json_put(o, "expired_at", until ? json_of_time(until) : json_of_str("infinity"));
-    json_put(o, "expired", json_boolean(until && until <= admin_wall_ms()));
+    json_put(o, "expired", json_boolean(until && until <= wall_ms()));
     json_put(o, "created_at", json_of_time((uint64_t)json_int(record, "created_at", 0)));
     return o;
 }
@@ -109,7 +110,7 @@ static void add(struct api_call *c)
     account_secret_hash(hash, secret);
     json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i}", "api_key", id, "hash", hash, "role",
                                "administrator", "desc", "", "enable", 1, "expired_at", 0);
-    json_put(record, "created_at", json_of_u64(admin_wall_ms()));
+    json_put(record, "created_at", json_of_u64(wall_ms()));
     if (!fields_take(c, record)) {
         json_decref(record);
         return;

@@ -2,6 +2,7 @@
 #include "node/admin/api/api_i.h"
 #include "node/admin/api/routes.h"
 #include "node/admin/api/secret.h"
+#include "proto/base/clock.h"
 
 /* Logging in and out. */
 
@@ -22,7 +23,7 @@ static void on_told(void *call)
 /* Answers in the same way: true, the call goes on. */
 static bool token_tell(struct api_call *c, const char *token)
 {
-    json_t *item = token_item(c->api->tokens, token, admin_mono_ms());
+    json_t *item = token_item(c->api->tokens, token, mono_ms());
     if (!item || !replica_tell(c->api->replica, item, on_told, c))
         return false;
     c->step = is_told;
@@ -34,7 +35,7 @@ static bool login_answer(struct api_call *c, const json_t *record)
 {
     char token[TOKEN_TEXT_N];
     json_t *o = json_object(), *license = json_object();
-    token_make(c->api->tokens, c->who.name, json_int(record, "since", 0), admin_mono_ms(), token);
+    token_make(c->api->tokens, c->who.name, json_int(record, "since", 0), mono_ms(), token);
     json_put(license, "edition", json_of_str("opensource"));
     json_put(o, "token", json_of_str(token));
     json_put(o, "version", json_of_str(node_conf(c->env->conf.node)->version));
@@ -77,7 +78,7 @@ static void logout(struct api_call *c)
         api_fail(c, 400, "BAD_REQUEST", "username: the token is of another user");
         return;
     }
-    token_end(c->api->tokens, c->who.token, admin_mono_ms());
+    token_end(c->api->tokens, c->who.token, mono_ms());
     api_reply(c, 204, NULL);
     token_tell(c, c->who.token);
 }

@@ -5,6 +5,7 @@
 #include "node/admin/api/routes.h"
 #include "node/admin/cluster_text.h"
 #include "node/admin/process.h"
+#include "proto/base/clock.h"
 
 #include <stdlib.h>
 
@@ -19,8 +20,8 @@ static json_t *report(const struct api_call *c)
     cluster_json_put(&text, &(struct cluster_report){.node = api_node_name(c),
                                                      .cluster = c->env->conf.cluster_name,
                                                      .info = is_clustered ? &info : NULL,
-                                                     .mono_ms = admin_mono_ms(),
-                                                     .wall_ms = admin_wall_ms()});
+                                                     .mono_ms = mono_ms(),
+                                                     .wall_ms = wall_ms()});
     json_t *o = json_loadb(text.p, text.n, 0, NULL);
     text_fini(&text);
     free(info.peers);

@@ -4,6 +4,7 @@
 #include "node/admin/api/walk.h"
 #include "node/admin/retained_walk.h"
 #include "node/core/retained.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/mqtt/msg.h"
 #include "proto/topic/topic.h"
@@ -38,7 +39,7 @@ static struct retained_listing *listing_new(struct api_call *c, bool (*step)(str
     l->call = c;
     l->filter = json_str(c->query, "topic");
     l->rows = json_array();
-    l->wall_ms = admin_wall_ms();
+    l->wall_ms = wall_ms();
     c->state = l;
     c->state_free = listing_free;
     if (l->filter && (topic_filter_parse(bytes_str(l->filter), 0, &f) != TOPIC_OK || f.group.n))
@@ -129,7 +130,7 @@ static json_t *one_read(struct api_call *c, struct store_reader *r)
     if (store_read_begin(r) != OK)
         return NULL;
     if (store_get(r, STORE_RETAINED, retained_key(buf, api_param_bytes(c, 0)), &record) == OK)
-        o = row(record, admin_wall_ms(), &payload);
+        o = row(record, wall_ms(), &payload);
     if (o)
         json_put(o, "payload", subject_base64(payload));
     store_read_end(r);

@@ -4,6 +4,7 @@
 #include "node/admin/api/when.h"
 #include "node/admin/command.h"
 #include "node/admin/tracing.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <fcntl.h>
@@ -109,7 +110,7 @@ static bool rule_read(struct api_call *c, struct trace_rule *rule)
 static bool end_read(struct api_call *c, uint64_t *end_ms)
 {
     const char *end = json_str(c->body, "end_at"), *start = json_str(c->body, "start_at");
-    uint64_t now_ms = admin_wall_ms(), start_ms = now_ms;
+    uint64_t now_ms = wall_ms(), start_ms = now_ms;
     *end_ms = now_ms + (uint64_t)MINUTES * 60 * 1000;
     if (start && (!when_read(start, &start_ms) || start_ms > now_ms + 60 * 1000)) {
         api_fail(c, 400, "BAD_REQUEST", "start_at: a trace begins at once");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/admin/api/audit.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ void audit_add(struct audit *a, const struct api_who *who, enum api_method metho
 {
     char user[LOG_ESCAPED_MAX], place[LOG_ESCAPED_MAX];
     struct entry *e = &a->v[a->n++ % AUDIT_ENTRIES_MAX];
-    *e = (struct entry){.at_ms = admin_wall_ms(), .method = method, .status = status};
+    *e = (struct entry){.at_ms = wall_ms(), .method = method, .status = status};
     snprintf(e->user, sizeof e->user, "%s", who->name);
     snprintf(e->address, sizeof e->address, "%s", who->address);
     memcpy(e->path, path, strnlen(path, PATH_BYTES_MAX));

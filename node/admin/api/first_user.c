@@ -3,6 +3,7 @@
 
 #include "cluster/io/secret.h"
 #include "node/admin/api/accounts.h"
+#include "proto/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +115,7 @@ json_t *first_user_make(const struct admin_conf *conf, uint64_t stamp, uint64_t 
         user = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I}", "hash", hash, "role", "administrator",
                          "description", "", "must_change", 1, "first", 1, "stamp", (json_int_t)stamp, "since",
                          (json_int_t)stamp, "node", (json_int_t)tag);
-        json_put(user, "created_at", json_of_u64(admin_wall_ms()));
+        json_put(user, "created_at", json_of_u64(wall_ms()));
         if (salt[0])
             json_put(user, "salt", json_of_str(salt));
         LOG(conf->log, LOG_NOTICE, "api first user made user=admin password_file=\"%s\"", path);

@@ -2,6 +2,7 @@
 #include "node/admin/api/front.h"
 
 #include "node/admin/api/api_i.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <sodium.h>
@@ -25,7 +26,7 @@ static bool is_admin(const json_t *record)
 static bool who_by_token(struct api_call *c, const char *token)
 {
     struct api_who *who = &c->who;
-    uint64_t now_ms = admin_mono_ms();
+    uint64_t now_ms = mono_ms();
     int64_t since = 0;
     const char *user = token_user(c->api->tokens, token, now_ms, &since);
     const json_t *record = user ? account_find(c->api->accounts, ACCOUNT_USER, user) : NULL;
@@ -50,7 +51,7 @@ static bool key_is_right(const json_t *record, const char *api_key, const char *
         return false;
     account_secret_hash(hash, secret);
     return sodium_memcmp(hash, known, 64) == 0 && json_bool(record, "enable", false) &&
-           (!expired_at || admin_wall_ms() < expired_at);
+           (!expired_at || wall_ms() < expired_at);
 }
 
 static bool who_by_key(struct api_call *c, const char *base64)

@@ -3,6 +3,7 @@
 
 #include "node/admin/api/numbers.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -44,8 +45,8 @@ static void look(struct monitor *m, struct look *l)
 {
     const struct figures *f = &m->env->figures;
     figures_gather(&m->env->figures);
-    l->mono_ms = admin_mono_ms();
-    l->wall_ms = admin_wall_ms();
+    l->mono_ms = mono_ms();
+    l->wall_ms = wall_ms();
     for (int i = 0; i < FLOWS; i++)
         l->flow[i] = numbers_find(f->metrics, f->metrics_n, flows[i]);
     for (int i = 0; i < COUNTS; i++)
@@ -89,7 +90,7 @@ static void counts_put(json_t *o, const struct look *l)
 json_t *monitor_current(struct monitor *m)
 {
     json_t *o = json_object();
-    if (admin_mono_ms() - m->last.mono_ms >= LOOK_MS_MIN) {
+    if (mono_ms() - m->last.mono_ms >= LOOK_MS_MIN) {
         m->before = m->last;
         look(m, &m->last);
     }
@@ -103,7 +104,7 @@ json_t *monitor_current(struct monitor *m)
 json_t *monitor_history(const struct monitor *m, uint64_t seconds)
 {
     json_t *all = json_array();
-    uint64_t ring = MONITOR_SAMPLES_MAX + 1, from = m->n > ring ? m->n - ring : 0, now = admin_wall_ms();
+    uint64_t ring = MONITOR_SAMPLES_MAX + 1, from = m->n > ring ? m->n - ring : 0, now = wall_ms();
     for (uint64_t i = from + 1; i < m->n; i++) {
         const struct look *l = &m->looks[i % ring], *b = &m->looks[(i - 1) % ring];
         if (l->wall_ms + seconds * 1000 < now)

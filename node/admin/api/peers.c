@@ -5,6 +5,7 @@
 #include "node/admin/api/offload.h"
 #include "node/mesh/mesh.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/rpc/messages.h"
 
@@ -42,7 +43,7 @@ static struct exchange *exchange_new(struct peers *p, struct list *all, const ch
     x->peers = p;
     x->node = mem_text(node);
     x->id = id;
-    x->heard_ms = admin_mono_ms();
+    x->heard_ms = mono_ms();
     list_push(all, &x->link);
     return x;
 }
@@ -128,7 +129,7 @@ static void on_piece(struct peers *p, const char *from, const struct rpc_admin *
         return;
     }
     x->total = a->total;
-    x->heard_ms = admin_mono_ms();
+    x->heard_ms = mono_ms();
     text_append(&x->answer, a->data);
     if (x->answer.n == x->total)
         asked_end(x, OK);
@@ -153,7 +154,7 @@ static void piece_send(struct exchange *x, uint64_t offset)
                                     .total = x->answer.n,
                                     .offset = offset,
                                     .data = bytes_of(x->answer.p + offset, (size_t)n)};
-    x->heard_ms = admin_mono_ms();
+    x->heard_ms = mono_ms();
     if (!peer_tell(x->peers, x->node, &piece) || n == rest)
         answering_end(x);
 }
@@ -234,7 +235,7 @@ static void on_frame(void *ctx, const char *from, const struct rpc_admin *a)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct peers *p = arg;
-    uint64_t now_ms = admin_mono_ms();
+    uint64_t now_ms = mono_ms();
     (void)fd;
     (void)what;
     list_each_safe(l, &p->asked)
@@ -277,7 +278,7 @@ struct peers *peers_new(struct api *a)
     p->ops = (struct api_peers){ask, p};
     list_init(&p->asked);
     list_init(&p->answering);
-    p->next_id = admin_wall_ms() << 20; /* not those of the life before */
+    p->next_id = wall_ms() << 20; /* not those of the life before */
     p->tick = event_new(a->base, -1, EV_PERSIST, on_tick, p);
     CHECK(p->tick && event_add(p->tick, &every) == 0);
     api_peers_set(a, &p->ops);

@@ -4,6 +4,7 @@
 #include "node/admin/api/api_i.h"
 #include "node/mesh/mesh.h"
 #include "proto/base/check.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <event2/event.h>
@@ -79,7 +80,7 @@ static void outbox_drop(struct other *o)
 
 static bool is_quiet(const struct other *o)
 {
-    return !o->is_linked || admin_mono_ms() < o->quiet_ms;
+    return !o->is_linked || mono_ms() < o->quiet_ms;
 }
 
 static void other_fail(struct other *o)
@@ -87,7 +88,7 @@ static void other_fail(struct other *o)
     uint64_t pause_ms = o->failures < 5 ? (uint64_t)QUIET_MS << o->failures : REPLICA_COMPARE_MS;
     outbox_drop(o);
     o->failures++;
-    o->quiet_ms = admin_mono_ms() + pause_ms;
+    o->quiet_ms = mono_ms() + pause_ms;
 }
 
 static void other_see(struct replica *r, const struct mesh_peer_info *p)
@@ -144,7 +145,7 @@ static json_t *all_items(const struct api *a)
 {
     json_t *all = json_array();
     account_table_items(accounts_table(a->accounts), all);
-    tokens_items(a->tokens, admin_mono_ms(), all);
+    tokens_items(a->tokens, mono_ms(), all);
     return all;
 }
 
@@ -162,9 +163,9 @@ static void item_take(struct api *a, const json_t *item)
     if (!kind || !name)
         return;
     if (strcmp(kind, "token") == 0)
-        token_merge(a->tokens, item, admin_mono_ms());
+        token_merge(a->tokens, item, mono_ms());
     else if (strcmp(kind, "failure") == 0)
-        guard_on_failure(&a->guard, name, admin_mono_ms());
+        guard_on_failure(&a->guard, name, mono_ms());
     else if (strcmp(kind, "success") == 0)
         guard_on_success(&a->guard, name);
 }
@@ -205,7 +206,7 @@ static bool is_waiting(const struct replica *r, const struct waiter *w)
 
 static void waiters_work(struct replica *r)
 {
-    uint64_t now_ms = admin_mono_ms();
+    uint64_t now_ms = mono_ms();
     list_each_safe(l, &r->waiters)
     {
         struct waiter *w = container_of(l, struct waiter, link);
@@ -308,7 +309,7 @@ static json_t *outbox_take(struct other *o)
 
 static void requests_send(struct replica *r)
 {
-    uint64_t now_ms = admin_mono_ms();
+    uint64_t now_ms = mono_ms();
     list_each_safe(l, &r->others)
     {
         struct other *o = container_of(l, struct other, link);
@@ -362,7 +363,7 @@ bool replica_tell(struct replica *r, json_t *item, void (*done)(void *arg), void
     }
     w->done = done;
     w->arg = arg;
-    w->until_ms = admin_mono_ms() + REPLICA_WAIT_MS;
+    w->until_ms = mono_ms() + REPLICA_WAIT_MS;
     list_push(&r->waiters, &w->link);
     if (!event_pending(r->wake, EV_TIMEOUT, NULL))
         wake(r, REPLICA_WAIT_MS);

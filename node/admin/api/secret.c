@@ -2,6 +2,7 @@
 #include "node/admin/api/secret.h"
 
 #include "node/admin/api/api_i.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <sodium.h>
@@ -36,7 +37,7 @@ static struct secret *secret_of(struct api_call *c)
 
 bool secret_may_try(struct api_call *c)
 {
-    uint64_t wait_ms = guard_wait_ms(&c->api->guard, c->who.address, admin_mono_ms());
+    uint64_t wait_ms = guard_wait_ms(&c->api->guard, c->who.address, mono_ms());
     if (!wait_ms)
         return true;
     c->retry_s = (uint32_t)((wait_ms + 999) / 1000);
@@ -49,7 +50,7 @@ void secret_tried(struct api_call *c, bool is_right)
     if (is_right)
         guard_on_success(&c->api->guard, c->who.address);
     else
-        guard_on_failure(&c->api->guard, c->who.address, admin_mono_ms());
+        guard_on_failure(&c->api->guard, c->who.address, mono_ms());
     replica_tell_try(c->api->replica, c->who.address, is_right);
 }
 

@@ -2,6 +2,7 @@
 #include "node/admin/api/walk.h"
 
 #include "node/admin/ask.h"
+#include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -58,9 +59,9 @@ static bool piece(struct api_call *c, struct walk *w)
 static bool step(struct api_call *c)
 {
     struct walk *w = c->state;
-    uint64_t until_ms = admin_mono_ms() + TURN_MS;
+    uint64_t until_ms = mono_ms() + TURN_MS;
     bool has_more = true;
-    while (has_more && json_array_size(w->rows) < c->window.take && admin_mono_ms() < until_ms)
+    while (has_more && json_array_size(w->rows) < c->window.take && mono_ms() < until_ms)
         has_more = piece(c, w);
     if (has_more && json_array_size(w->rows) < c->window.take)
         return true;

@@ -2,6 +2,7 @@
 #include "node/admin/cluster_text.h"
 #include "node/admin/command.h"
 #include "node/admin/http.h"
+#include "proto/base/clock.h"
 #include "tests/unit/admin/fake_mesh.h"
 #include "tests/unit/admin/one_node.h"
 
@@ -296,7 +297,7 @@ static void joining_waits_for_an_answer(void **state)
              "Join the cluster successfully.\nCluster status: #{running_nodes => ['covey@n1','covey@n2']",
              __LINE__);
     assert_int_equal(RUN(&r, "join", "10.0.0.3:7946"), 0);
-    r.call.waiting.until_ms = admin_mono_ms();
+    r.call.waiting.until_ms = mono_ms();
     produced(&r, 1, "No node with the address 10.0.0.3:7946 has answered yet; this one goes on trying.\n",
              __LINE__);
     for (const char *const *bad = (const char *const[]){"node2:7946", "10.0.0.2", "0.0.0.0:1", "x", NULL};
@@ -331,7 +332,7 @@ static void draining_has_a_rate_and_an_end(void **state)
     produced(&r, 0, "All clients and sessions are moved.\n", __LINE__);
     fake.info.drain_left = 9;
     assert_int_equal(RUN(&r, "drain", "--wait", "60"), 0);
-    r.call.waiting.until_ms = admin_mono_ms();
+    r.call.waiting.until_ms = mono_ms();
     produced(&r, 1, "The time is over; left=9\n", __LINE__);
     assert_int_equal(RUN(&r, "drain", "--wait", "60"), 0);
     fake.info.is_draining = false;
