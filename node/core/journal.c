@@ -190,6 +190,11 @@ static void record_count(const struct shard *sh, struct journal_record *r)
     r->last_ms = sh->wall_ms;
 }
 
+static bool is_of_link(enum journal_what what)
+{
+    return what == JOURNAL_LINK_DOWN || what == JOURNAL_LINK_UP || what == JOURNAL_NODE_GIVEN_UP;
+}
+
 void journal_put(struct shard *sh, const struct journal_note *note)
 {
     struct journal *j = journal_of(sh);
@@ -202,7 +207,8 @@ void journal_put(struct shard *sh, const struct journal_note *note)
     uint64_t hash = hash_of(sh, &n);
     struct journal_seen *seen = &j->seen[hash & (SEEN_N - 1)];
     struct journal_record *r = record_live(sh, ring, seen, hash);
-    if (r && is_same(r, &n)) {
+    /* Of a link it is the order that tells whether it is up. */
+    if (r && is_same(r, &n) && !is_of_link(n.what)) {
         record_count(sh, r);
         r->peers |= n.peers;
     } else {
@@ -259,11 +265,6 @@ static bool is_of_publisher(enum journal_what what)
     return what == JOURNAL_PUBLISH_DENIED || what == JOURNAL_PUBLISH_REFUSED ||
            what == JOURNAL_NO_SUBSCRIBERS || what == JOURNAL_OVERLOAD || what == JOURNAL_PUBLISHED ||
            what == JOURNAL_LINK_FULL || what == JOURNAL_RETAINED_REFUSED || what == JOURNAL_RETAINED;
-}
-
-static bool is_of_link(enum journal_what what)
-{
-    return what == JOURNAL_LINK_DOWN || what == JOURNAL_LINK_UP || what == JOURNAL_NODE_GIVEN_UP;
 }
 
 bool journal_fits(const struct journal_want *want, const struct journal_record *r)
